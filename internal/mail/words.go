@@ -1,0 +1,186 @@
+package mail
+
+import (
+	"encoding/base64"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// maxWords is how many encoded words of one value are decoded.
+const maxWords = 1000
+
+// maxField is the default of Limits.Field.
+const maxField = 256 << 10
+
+// maxEncodedWord is the length of an encoded word, RFC 2047, section 2.
+const maxEncodedWord = 75
+
+// DecodeHeader decodes the encoded words of a raw header value, wherever they
+// stand (also inside quoted strings, where RFC 2047 has none but mailers do).
+// Octets above 127 outside of words are taken as UTF-8 or else as windows-1258.
+// Letters that were cut apart between two words are joined. The result is NFC
+// without control characters; what cannot be decoded stays as it is.
+func DecodeHeader(raw string) string {
+	if isASCII(raw) && !strings.Contains(raw, "=?") {
+		return stripControls(raw)
+	}
+	var out strings.Builder
+	out.Grow(len(raw))
+	var pending []byte // octets of words in charset that are not yet converted
+	charset := ""
+	flush := func() {
+		if len(pending) > 0 {
+			out.WriteString(decodeCharset(pending, charset))
+			pending = pending[:0]
+		}
+	}
+	words, rest := 0, raw
+	for rest != "" {
+		i := strings.Index(rest, "=?")
+		if i < 0 || words >= maxWords {
+			break
+		}
+		w, n := parseWord(rest[i:])
+		if n == 0 {
+			flush()
+			writeRaw(&out, rest[:i+2])
+			rest = rest[i+2:]
+			continue
+		}
+		words++
+		between := rest[:i]
+		if words == 1 || !isBlank(between) || len(pending) == 0 {
+			flush()
+			writeRaw(&out, between)
+		}
+		if !strings.EqualFold(w.charset, charset) {
+			flush()
+			charset = w.charset
+		}
+		pending = append(pending, w.content...)
+		if len(w.content) == 0 {
+			// An empty word still glues its neighbours: mark nothing, RFC 2047, section 6.2.
+			flush()
+		}
+		rest = rest[i+n:]
+	}
+	flush()
+	writeRaw(&out, rest)
+	return stripControls(norm.NFC.String(out.String()))
+}
+
+// writeRaw writes header text outside of encoded words.
+func writeRaw(out *strings.Builder, s string) {
+	if isASCII(s) {
+		out.WriteString(s)
+		return
+	}
+	out.WriteString(decodeCharset([]byte(s), ""))
+}
+
+type word struct {
+	charset string
+	content []byte
+}
+
+// parseWord reads an encoded word at the start of s ("=?charset?B?text?=") and
+// gives its length, 0 if there is none. Blanks inside a Q word are tolerated.
+func parseWord(s string) (word, int) {
+	rest := s[2:]
+	q := strings.IndexByte(rest, '?')
+	if q <= 0 || q > 64 || len(rest) < q+3 || rest[q+2] != '?' {
+		return word{}, 0
+	}
+	charset, _, _ := strings.Cut(rest[:q], "*") // RFC 2231, section 5: language
+	if strings.ContainsAny(charset, " \t\"()<>@,;:") {
+		return word{}, 0
+	}
+	text := rest[q+3:]
+	end := strings.Index(text, "?=")
+	if end < 0 || end > maxField {
+		return word{}, 0
+	}
+	var content []byte
+	switch rest[q+1] {
+	case 'B', 'b':
+		content = decodeBase64Tolerant(text[:end])
+	case 'Q', 'q':
+		content = decodeQ(text[:end])
+	default:
+		return word{}, 0
+	}
+	return word{charset: charset, content: content}, 2 + q + 3 + end + 2
+}
+
+func decodeQ(s string) []byte {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '_':
+			out = append(out, ' ')
+		case c == '=' && i+2 < len(s) && unhex(s[i+1]) >= 0 && unhex(s[i+2]) >= 0:
+			out = append(out, byte(unhex(s[i+1])<<4|unhex(s[i+2])))
+			i += 2
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	default:
+		return -1
+	}
+}
+
+func isBlank(s string) bool { return strings.Trim(s, " \t\r\n") == "" }
+
+// stripControls turns controls (also those that words smuggled in) into blanks.
+func stripControls(s string) string {
+	if strings.IndexFunc(s, unicode.IsControl) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// encodeWords gives the UTF-8 text s as encoded words of at most 75 octets with
+// a blank between two, never cutting a letter. RFC 2047, section 5.
+func encodeWords(s string) string {
+	const head, tail = "=?UTF-8?B?", "?="
+	const room = (maxEncodedWord - len(head) - len(tail)) / 4 * 3
+	var b strings.Builder
+	for s != "" {
+		n := 0
+		for n < len(s) {
+			_, size := utf8.DecodeRuneInString(s[n:])
+			if n+size > room {
+				break
+			}
+			n += size
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(head)
+		b.WriteString(base64.StdEncoding.EncodeToString([]byte(s[:n])))
+		b.WriteString(tail)
+		s = s[n:]
+	}
+	return b.String()
+}
