@@ -171,8 +171,9 @@ func (w *writer) perform(group []*job) error {
 		j.tx.conn = w.conn
 		j.err = protect(j)
 		if j.err != nil {
-			if isFull(j.err) || isIOError(j.err) {
-				return w.rollback(j.err) // SQLite may have ended the transaction by itself
+			if cause := j.err; isFull(cause) || isIOError(cause) {
+				j.err = nil
+				return w.rollback(cause) // SQLite may have ended the transaction by itself
 			}
 			if err := w.conn.exec("ROLLBACK TO one"); err != nil {
 				return w.rollback(fmt.Errorf("roll back to savepoint: %w", err))
