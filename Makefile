@@ -1,0 +1,55 @@
+# Everything is built with SQLite's full-text search: go build without this tag stops with a message.
+export GOFLAGS := -tags=sqlite_fts5 -buildvcs=false
+export CGO_ENABLED := 1
+
+BIN        := bin/vanthu
+DEMO_DIR   ?= demo-data
+BENCH_DIR  ?= bench-data
+FUZZ_TIME  ?= 30s
+ROUNDS     ?= 50
+LINT       := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: demo build test lint fuzz check bench crash golden
+.DEFAULT_GOAL := build
+
+## demo: build, play the main job in a training province, and go on serving until Ctrl-C
+demo: build
+	./$(BIN) demo --dir $(DEMO_DIR)
+
+## build: the one binary, in bin/
+build:
+	go build -trimpath -o $(BIN) ./cmd/vanthu
+
+## test: all tests, with the race detector; real mail clients too
+test:
+	.ci/clients
+	go vet ./...
+	go test -race -shuffle=on -timeout 20m ./...
+
+## lint: formatting and static checks
+lint:
+	test -z "$$(gofmt -l .)"
+	go run $(LINT) run ./...
+
+## fuzz: every fuzz target for FUZZ_TIME
+fuzz:
+	@for p in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZ_TIME) $$p || exit 1; \
+		done; \
+	done
+
+## golden: write the expected replies and pages anew, to be reviewed as a diff
+golden:
+	go test ./smtpd ./imapd ./config ./internal/... -update
+
+## check: what must be green before a change lands
+check: lint test
+
+## bench: a server with 500 accounts for the benchmark, until Ctrl-C
+bench: build
+	./$(BIN) demo --bench --dir $(BENCH_DIR)
+
+## crash: kill -9 at random moments under load, ROUNDS times
+crash: build
+	VANTHU_CRASH_ROUNDS=$(ROUNDS) go test -count=1 -timeout 60m -run 'TestCrash' -v ./internal/testkit
