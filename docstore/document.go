@@ -1,0 +1,175 @@
+package docstore
+
+import (
+	"time"
+
+	"vanthu/internal/directory"
+	"vanthu/internal/edoc"
+	"vanthu/internal/journal"
+	"vanthu/internal/mail"
+)
+
+// DocumentID, DispatchID and BookID are keys inside this server; outside of
+// it a document or dispatch is named by its ULID.
+type (
+	DocumentID int64
+	DispatchID int64
+	BookID     int64
+)
+
+// ULID is the name of a document or dispatch outside this server.
+type ULID string
+
+// MailID is an RFC 5322 Message-ID with its angle brackets, "" for none.
+type MailID string
+
+// MessageRef is the number of a message in the mail store.
+type MessageRef int64
+
+// Place is where the message of a dispatch lies: a mailbox of the mail store
+// and a UID in it. The zero Place means nowhere.
+type Place struct {
+	Mailbox int64
+	UID     int64
+}
+
+// A Document is one official document, however many units received it.
+type Document struct {
+	ID          DocumentID
+	ULID        ULID
+	EdXMLID     string           // DocumentId of edXML, "" when there is none
+	Issuer      directory.UnitID // 0: from outside
+	IssuerName  string           // as the register shows it
+	Number      int              // 0: not known
+	Suffix      string
+	Symbol      string // as written
+	Code        string // "123/QĐ-UBND", "" when not known
+	Year        int    // of the number, by Vietnam local date
+	Issued      time.Time
+	Type        edoc.DocType // Abbr and Name only
+	Abstract    string       // trích yếu
+	Urgency     edoc.Urgency
+	Due         time.Time // zero: none
+	Level       edoc.Level
+	DuplicateOf DocumentID // 0: none
+	Message     MessageRef
+	MailID      MailID
+	BodySHA256  [32]byte // of the message as received
+	QueueID     string
+	From        directory.AccountID // 0: from outside
+	Created     time.Time
+}
+
+// FileRole says what a file of a document is.
+type FileRole string
+
+// The roles of files.
+const (
+	FileMain  FileRole = "main"
+	FileAnnex FileRole = "annex"
+	FileEdXML FileRole = "edxml"
+	FileImage FileRole = "image"
+	FileOther FileRole = "other"
+)
+
+// A File is an attachment of a document, described by its decoded octets.
+type File struct {
+	Role      FileRole
+	Name      string
+	MediaType string
+	Size      int64 // octets
+	SHA256    [32]byte
+}
+
+// Kind says whether a unit is to act on a document or only to know of it.
+type Kind string
+
+// The kinds of recipients.
+const (
+	KindMain Kind = "chinh"   // nơi nhận chính: acts on it
+	KindInfo Kind = "de_biet" // để biết: for information
+)
+
+// A Dispatch is one document on its way to one unit.
+type Dispatch struct {
+	ID            DispatchID
+	ULID          ULID
+	Document      DocumentID
+	To            directory.UnitID // 0: outside
+	Address       string           // the address it was sent to
+	Kind          Kind
+	State         State
+	Status        edoc.Status // last code told to the sender
+	ArrivalYear   int         // of the book, 0 while not registered
+	ArrivalNumber int         // số đến, 0 while not registered
+	Arrived       time.Time
+	Registered    time.Time // zero while not registered
+	Completed     time.Time // zero while not completed
+	Due           time.Time // zero: none
+	Place         Place     // of its message in the unit's workflow folders
+	Updated       time.Time
+}
+
+// Source is the surface through which something was done.
+type Source string
+
+// The sources of events.
+const (
+	SourceIMAP   Source = "imap"
+	SourceSMTP   Source = "smtp"
+	SourceCLI    Source = "cli"
+	SourcePortal Source = "portal"
+	SourceSystem Source = "system"
+)
+
+// A StatusEvent is one step in the life of a dispatch. Events are only added.
+type StatusEvent struct {
+	ID       int64
+	Dispatch DispatchID
+	Status   edoc.Status // a code, or [StatusUndone]
+	At       time.Time
+	Actor    journal.Actor
+	Source   Source
+	Reason   edoc.RefuseReason // "" for none
+	Note     string
+	Journal  int64 // sequence number of its entry in the journal
+}
+
+// StatusUndone is the internal word for a registration that was taken back;
+// it never leaves this server as a code.
+const StatusUndone edoc.Status = "undone"
+
+// In is a document that was accepted from a sender, with the units that it
+// was delivered to. Everything in it is already durable or becomes so with
+// the same transaction.
+type In struct {
+	Recognition edoc.Recognition
+	Issuer      directory.UnitID // the sender's unit, 0: outside
+	IssuerName  string           // column "Tác giả" of the recipients' registers
+	From        directory.AccountID
+	MailID      MailID
+	Message     MessageRef
+	BodySHA256  [32]byte // of the message as received, without our trace fields
+	QueueID     string
+	Files       []File
+	Recipients  []Recipient // local units only
+	Actor       journal.Actor
+	Source      Source
+}
+
+// A Recipient is a local unit into whose mailbox the message was delivered.
+type Recipient struct {
+	Unit    directory.UnitID
+	Address mail.Address
+	Kind    Kind  // "" means [KindMain]
+	Place   Place // where the unit's copy lies
+}
+
+// Result is what [Store.Intake] made of an In.
+type Result struct {
+	Document    Document
+	Dispatches  []Dispatch // in the order of In.Recipients
+	Duplicate   *Document  // an earlier document of the same issuer, year, number and symbol
+	Warnings    []Warning
+	Resubmitted bool // the document and all its dispatches were there already; nothing was changed
+}

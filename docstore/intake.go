@@ -1,0 +1,318 @@
+package docstore
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"vanthu/internal/directory"
+	"vanthu/internal/edoc"
+	"vanthu/internal/fault"
+	"vanthu/internal/journal"
+	"vanthu/internal/sqldb"
+)
+
+// A Warning is something the clerks should know about a document that was
+// accepted all the same.
+type Warning struct {
+	Code string // "duplicate"
+	Text fault.Text
+}
+
+// WarnDuplicate is the code of the warning that NĐ 30/2020, Phụ lục VI, part
+// III.1.h makes compulsory.
+const WarnDuplicate = "duplicate"
+
+// ErrMailIDReused: the issuer has sent another message under this Message-ID.
+var ErrMailIDReused = fault.New(fault.Conflict, fault.Text{
+	EN: "a different message with this Message-ID was accepted before; send it again as a new message",
+	VI: "đã nhận một thư khác có cùng Message-ID; hãy soạn và gửi lại thành thư mới",
+})
+
+// Submission is what tells a message that is sent again from a new one.
+type Submission struct {
+	Issuer     directory.UnitID
+	MailID     MailID
+	BodySHA256 [32]byte
+}
+
+// FindSubmission looks for the document that sub has made before, so that the
+// caller can tell before it delivers anything. It returns false when there is
+// none, and [ErrMailIDReused] when the same Message-ID carried other octets.
+// A message without Message-ID is always new.
+func FindSubmission(ctx context.Context, r sqldb.Reader, sub Submission) (Document, []Dispatch, bool, error) {
+	if sub.MailID == "" {
+		return Document{}, nil, false, nil
+	}
+	doc, err := scanDocument(r.QueryRow(ctx, qDocumentBySubmission, int64(sub.Issuer), string(sub.MailID)))
+	switch {
+	case sqldb.NoRows(err):
+		return Document{}, nil, false, nil
+	case err != nil:
+		return Document{}, nil, false, fmt.Errorf("look for an earlier submission: %w", err)
+	case doc.BodySHA256 != sub.BodySHA256:
+		return Document{}, nil, false, ErrMailIDReused
+	}
+	sent, err := Dispatches(ctx, r, doc.ID)
+	return doc, sent, err == nil, err
+}
+
+// Intake records a document that was accepted, with one dispatch in state
+// arrived (status 01) for each recipient unit; NĐ 30/2020, article 21.
+//
+// The same message of the same issuer again changes nothing and returns what
+// is there with Resubmitted; when it names further units, only these are
+// added. The same Message-ID with other octets is [ErrMailIDReused]. An
+// earlier document of the same issuer, year, number and symbol, or the same
+// edXML DocumentId, makes a warning and no refusal.
+func (s *Store) Intake(ctx context.Context, tx *sqldb.Tx, in In) (Result, error) {
+	if len(in.Recipients) == 0 {
+		return Result{}, fault.New(fault.Invalid, fault.Text{
+			EN: "the document has no recipient unit", VI: "văn bản không có đơn vị nhận",
+		})
+	}
+	doc, sent, again, err := FindSubmission(ctx, tx, Submission{in.Issuer, in.MailID, in.BodySHA256})
+	if err != nil {
+		return Result{}, err
+	}
+	now := s.time()
+	res := Result{Resubmitted: again}
+	if again {
+		if res.Duplicate, err = duplicateOf(ctx, tx, doc); err != nil {
+			return Result{}, err
+		}
+	} else {
+		if doc, res.Duplicate, err = s.addDocument(ctx, tx, in, now); err != nil {
+			return Result{}, err
+		}
+	}
+	res.Document = doc
+	res.Warnings = duplicateWarning(res.Duplicate)
+
+	byUnit := make(map[directory.UnitID]Dispatch, len(sent)+len(in.Recipients))
+	for _, d := range sent {
+		byUnit[d.To] = d
+	}
+	res.Dispatches = make([]Dispatch, 0, len(in.Recipients))
+	for _, to := range in.Recipients {
+		d, ok := byUnit[to.Unit]
+		if !ok {
+			if d, err = s.addDispatch(ctx, tx, in, doc, to, now); err != nil {
+				return Result{}, err
+			}
+			byUnit[to.Unit] = d
+			res.Resubmitted = false
+		}
+		res.Dispatches = append(res.Dispatches, d)
+	}
+	if res.Resubmitted {
+		return res, nil
+	}
+	return res, s.touchTracking(ctx, tx, doc)
+}
+
+func (s *Store) addDocument(ctx context.Context, tx *sqldb.Tx, in In, now time.Time) (Document, *Document, error) {
+	doc, err := s.newDocument(in, now)
+	if err != nil {
+		return Document{}, nil, err
+	}
+	dup, err := findDuplicate(ctx, tx, doc)
+	if err != nil {
+		return Document{}, nil, err
+	}
+	if dup != nil {
+		doc.DuplicateOf = dup.ID
+	}
+	evidence, err := json.Marshal(in.Recognition.Evidence)
+	if err != nil {
+		return Document{}, nil, fmt.Errorf("encode evidence: %w", err)
+	}
+	if err := insertDocument(ctx, tx, &doc, codeKey(in.Recognition), string(evidence)); err != nil {
+		return Document{}, nil, err
+	}
+	for i, f := range in.Files {
+		if _, err := tx.Exec(ctx, qInsertFile, int64(doc.ID), i, string(f.Role), f.Name, f.MediaType,
+			f.Size, f.SHA256[:]); err != nil {
+			return Document{}, nil, fmt.Errorf("record a file: %w", err)
+		}
+	}
+	return doc, dup, nil
+}
+
+func (s *Store) newDocument(in In, now time.Time) (Document, error) {
+	rec := in.Recognition
+	doc := Document{
+		EdXMLID: rec.DocID, Issuer: in.Issuer, IssuerName: in.IssuerName,
+		Year: rec.Year, Issued: rec.Issued, Type: rec.Type, Abstract: rec.Abstract,
+		Urgency: rec.Urgency, Due: rec.Due, Level: rec.Level,
+		Message: in.Message, MailID: in.MailID, BodySHA256: in.BodySHA256, QueueID: in.QueueID,
+		From: in.From, Created: now,
+	}
+	if c := rec.Code; c != nil {
+		doc.Number, doc.Suffix, doc.Symbol, doc.Code = c.Number, c.Suffix, c.Symbol, c.String()
+	}
+	if doc.Year == 0 {
+		doc.Year = now.In(vietnam).Year()
+	}
+	var err error
+	doc.ULID, err = s.ulid(now)
+	return doc, err
+}
+
+func codeKey(rec edoc.Recognition) string {
+	if rec.Code == nil {
+		return ""
+	}
+	return rec.Code.Key()
+}
+
+func insertDocument(ctx context.Context, tx *sqldb.Tx, d *Document, key, evidence string) error {
+	err := tx.QueryRow(ctx, qInsertDocument, string(d.ULID), d.EdXMLID, int64(d.Issuer), d.IssuerName,
+		d.Number, d.Suffix, d.Symbol, d.Code, key, d.Year, sqldb.Micros(d.Issued), d.Type.Abbr, d.Type.Name,
+		d.Abstract, int(d.Urgency), sqldb.Micros(d.Due), int(d.Level), evidence, int64(d.DuplicateOf),
+		int64(d.Message), string(d.MailID), d.BodySHA256[:], d.QueueID, int64(d.From),
+		sqldb.Micros(d.Created)).Scan(&d.ID)
+	if err != nil {
+		return fmt.Errorf("record the document: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) addDispatch(
+	ctx context.Context, tx *sqldb.Tx, in In, doc Document, to Recipient, now time.Time,
+) (Dispatch, error) {
+	d := Dispatch{
+		Document: doc.ID, To: to.Unit, Address: to.Address.String(), Kind: to.Kind,
+		State: StateArrived, Status: edoc.StatusArrived, Arrived: now, Place: to.Place, Updated: now,
+	}
+	if d.Kind == "" {
+		d.Kind = KindMain
+	}
+	if d.Kind == KindMain {
+		d.Due = doc.Due // who only takes notice has no due date, edoc.md §4.12
+	}
+	var err error
+	if d.ULID, err = s.ulid(now); err != nil {
+		return Dispatch{}, err
+	}
+	err = tx.QueryRow(ctx, qInsertDispatch, string(d.ULID), int64(d.Document), int64(d.To), d.Address, string(d.Kind),
+		string(d.State), string(d.Status), sqldb.Micros(d.Arrived), sqldb.Micros(d.Due), d.Place.Mailbox, d.Place.UID,
+		sqldb.Micros(d.Updated)).Scan(&d.ID)
+	if err != nil {
+		return Dispatch{}, fmt.Errorf("record a dispatch: %w", err)
+	}
+	ev := StatusEvent{Dispatch: d.ID, Status: edoc.StatusArrived, At: now, Actor: in.Actor, Source: in.Source}
+	if _, err := addEvent(ctx, tx, ev, journal.Event{
+		At: now, Type: "doc.arrived", Actor: in.Actor, Subject: string(doc.ULID), Unit: int64(d.To),
+		Data: arrivedData{
+			Document: doc.ULID, Dispatch: d.ULID, Code: doc.Code, Issuer: doc.Issuer, Queue: doc.QueueID,
+			Message: hex.EncodeToString(doc.BodySHA256[:]),
+		},
+	}); err != nil {
+		return Dispatch{}, err
+	}
+	return d, nil
+}
+
+// arrivedData is the evidence of an arrival: names and hashes, no content.
+type arrivedData struct {
+	Document ULID             `json:"document"`
+	Dispatch ULID             `json:"dispatch"`
+	Code     string           `json:"code"`
+	Issuer   directory.UnitID `json:"issuer"`
+	Queue    string           `json:"queue_id"`
+	Message  string           `json:"message_sha256"`
+}
+
+// addEvent appends the journal entry and the status event that refers to it.
+func addEvent(ctx context.Context, tx *sqldb.Tx, ev StatusEvent, entry journal.Event) (StatusEvent, error) {
+	seq, err := journal.Append(ctx, tx, entry)
+	if err != nil {
+		return StatusEvent{}, err
+	}
+	actor, err := json.Marshal(ev.Actor)
+	if err != nil {
+		return StatusEvent{}, fmt.Errorf("encode actor: %w", err)
+	}
+	ev.Journal = seq
+	err = tx.QueryRow(ctx, qInsertEvent, int64(ev.Dispatch), string(ev.Status), sqldb.Micros(ev.At), string(actor),
+		string(ev.Source), string(ev.Reason), ev.Note, seq).Scan(&ev.ID)
+	if err != nil {
+		return StatusEvent{}, fmt.Errorf("record a status event: %w", err)
+	}
+	return ev, nil
+}
+
+// findDuplicate returns the first document that doc repeats, nil when there
+// is none. A document from outside has no issuer unit; there the name decides.
+func findDuplicate(ctx context.Context, r sqldb.Reader, doc Document) (*Document, error) {
+	if doc.EdXMLID != "" {
+		dup, err := scanDocument(r.QueryRow(ctx, qFirstByEdXML, doc.EdXMLID))
+		if err == nil || !sqldb.NoRows(err) {
+			return &dup, err
+		}
+	}
+	if doc.Code == "" {
+		return nil, nil //nolint:nilnil // no duplicate is the ordinary answer
+	}
+	key := edoc.Code{Number: doc.Number, Suffix: doc.Suffix, Symbol: doc.Symbol}.Key()
+	dup, err := scanDocument(r.QueryRow(ctx, qFirstByCode, int64(doc.Issuer), doc.Year, key, doc.IssuerName))
+	if sqldb.NoRows(err) {
+		return nil, nil //nolint:nilnil // no duplicate is the ordinary answer
+	}
+	return &dup, err
+}
+
+func duplicateOf(ctx context.Context, r sqldb.Reader, doc Document) (*Document, error) {
+	if doc.DuplicateOf == 0 {
+		return nil, nil //nolint:nilnil // no duplicate is the ordinary answer
+	}
+	dup, err := DocumentByID(ctx, r, doc.DuplicateOf)
+	return &dup, err
+}
+
+func duplicateWarning(dup *Document) []Warning {
+	if dup == nil {
+		return nil
+	}
+	day := dup.Created.In(vietnam).Format("02/01/2006")
+	return []Warning{{Code: WarnDuplicate, Text: fault.Text{
+		EN: fmt.Sprintf("document %s of %s has been sent before, on %s", dup.Code, dup.IssuerName, day),
+		VI: fmt.Sprintf("văn bản %s của %s đã được gửi ngày %s", dup.Code, dup.IssuerName, day),
+	}}}
+}
+
+const qInsertDocument = `
+INSERT INTO document (ulid, edxml_id, issuer_unit, issuer_name, number, suffix, symbol, code, code_key, year,
+  issued_us, type_abbr, type_name, abstract, signer, urgency, due_us, level, evidence, state, duplicate_of,
+  message_id, mail_id, body_sha256, queue_id, from_account, created_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', $15, $16, $17, $18, 'issued', $19,
+  $20, $21, $22, $23, $24, $25)
+RETURNING id`
+
+const qInsertFile = `
+INSERT INTO document_file (document_id, ordinal, role, name, media_type, size, sha256)
+VALUES ($1, $2, $3, $4, $5, $6, $7)`
+
+const qInsertDispatch = `
+INSERT INTO dispatch (ulid, document_id, to_unit, to_address, kind, state, status, arrival_year, arrival_number,
+  arrived_us, registered_us, completed_us, due_us, mailbox_id, uid, updated_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, 0, 0, $9, $10, $11, $12)
+RETURNING id`
+
+const qInsertEvent = `
+INSERT INTO status_event (dispatch_id, status, at_us, actor, source, reason, note, journal_seq)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+RETURNING id`
+
+const qDocumentBySubmission = `SELECT ` + documentColumns + `
+FROM document WHERE issuer_unit = $1 AND mail_id = $2`
+
+const qFirstByEdXML = `SELECT ` + documentColumns + `
+FROM document WHERE edxml_id = $1 ORDER BY id LIMIT 1`
+
+const qFirstByCode = `SELECT ` + documentColumns + `
+FROM document WHERE issuer_unit = $1 AND year = $2 AND code_key = $3 AND (issuer_unit <> 0 OR issuer_name = $4)
+ORDER BY id LIMIT 1`
