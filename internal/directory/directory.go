@@ -1,0 +1,96 @@
+// Package directory knows who and what there is: the units of the province as
+// a dated tree, the accounts and their roles, groups, aliases, domains, and
+// the credentials.
+//
+// It owns the tables unit, unit_code_legacy, unit_successor, account,
+// account_role, credential, mail_group, mail_group_member, alias and domain.
+// Everything is read from an immutable [Snapshot] in memory that is replaced
+// after each change: lookups take no lock and no query. Only one process may
+// write at a time, which the lock of the data folder provides. Each change has its
+// journal entry in the same transaction.
+package directory
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vanthu/internal/sqldb"
+)
+
+// Options tunes a Directory; the zero value works.
+type Options struct {
+	// Secret keys the fast hashes of made passwords. Without it they still
+	// hold, by their 128 random bits; with it a stolen database alone is no
+	// use to check guesses against.
+	Secret []byte
+	// MinPassword is the least number of characters of a password that a
+	// person chooses; 0 means 8.
+	MinPassword int
+	// VerifiedFor says how long a verified login need not be verified by
+	// Argon2id again; 0 means 15 minutes, negative turns it off.
+	VerifiedFor time.Duration
+	Now         func() time.Time // nil means time.Now
+	Log         *slog.Logger     // nil discards
+}
+
+// Directory answers and changes. All methods may be called concurrently.
+type Directory struct {
+	db          *sqldb.DB
+	secret      []byte
+	minPassword int
+	now         func() time.Time
+	log         *slog.Logger
+	snapshot    atomic.Pointer[Snapshot]
+	writing     sync.Mutex // held from checking a change until the snapshot shows it
+	login       *login
+}
+
+// Open reads the directory of db.
+func Open(ctx context.Context, db *sqldb.DB, opt Options) (*Directory, error) {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.MinPassword == 0 {
+		opt.MinPassword = 8
+	}
+	if opt.VerifiedFor == 0 {
+		opt.VerifiedFor = 15 * time.Minute
+	}
+	d := &Directory{
+		db: db, secret: opt.Secret, minPassword: opt.MinPassword, now: opt.Now, log: opt.Log,
+		login: newLogin(opt.VerifiedFor),
+	}
+	if err := d.Reload(ctx); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Snapshot returns the present state. It never changes afterwards, so a
+// caller that asks several things keeps it to get answers that fit together.
+func (d *Directory) Snapshot() *Snapshot { return d.snapshot.Load() }
+
+// Reload reads everything anew: for a directory whose database another process
+// has changed. Writes of this Directory do it themselves.
+func (d *Directory) Reload(ctx context.Context) error {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	return d.reload(ctx)
+}
+
+// reload is Reload with d.writing held.
+func (d *Directory) reload(ctx context.Context) error {
+	s, err := load(ctx, d.db, d.now)
+	if err != nil {
+		return fmt.Errorf("load the directory: %w", err)
+	}
+	d.snapshot.Store(s)
+	return nil
+}
