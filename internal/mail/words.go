@@ -12,9 +12,6 @@ import (
 // maxWords is how many encoded words of one value are decoded.
 const maxWords = 1000
 
-// maxField is the default of Limits.Field.
-const maxField = 256 << 10
-
 // maxEncodedWord is the length of an encoded word, RFC 2047, section 2.
 const maxEncodedWord = 75
 
@@ -44,6 +41,9 @@ func DecodeHeader(raw string) string {
 			break
 		}
 		w, n := parseWord(rest[i:])
+		if n < 0 {
+			break
+		}
 		if n == 0 {
 			flush()
 			writeRaw(&out, rest[:i+2])
@@ -61,10 +61,6 @@ func DecodeHeader(raw string) string {
 			charset = w.charset
 		}
 		pending = append(pending, w.content...)
-		if len(w.content) == 0 {
-			// An empty word still glues its neighbours: mark nothing, RFC 2047, section 6.2.
-			flush()
-		}
 		rest = rest[i+n:]
 	}
 	flush()
@@ -87,32 +83,35 @@ type word struct {
 }
 
 // parseWord reads an encoded word at the start of s ("=?charset?B?text?=") and
-// gives its length, 0 if there is none. Blanks inside a Q word are tolerated.
+// gives its length: 0 if there is none, -1 if none can follow either (no "?=" is
+// left; keeps the search linear). Blanks inside a Q word are tolerated.
 func parseWord(s string) (word, int) {
+	head, length := lexWord(s)
+	if length <= 0 {
+		return word{}, length
+	}
+	charset, _, _ := strings.Cut(s[2:head-3], "*") // RFC 2231, section 5: language
+	text := s[head : length-2]
+	if enc := s[head-2]; enc == 'B' || enc == 'b' {
+		return word{charset: charset, content: decodeBase64Tolerant(text)}, length
+	}
+	return word{charset: charset, content: decodeQ(text)}, length
+}
+
+// lexWord gives where the text of the encoded word at the start of s begins and
+// the word's length, as parseWord does.
+func lexWord(s string) (text, length int) {
 	rest := s[2:]
-	q := strings.IndexByte(rest, '?')
-	if q <= 0 || q > 64 || len(rest) < q+3 || rest[q+2] != '?' {
-		return word{}, 0
+	q := strings.IndexByte(rest[:min(len(rest), 64)], '?')
+	if q <= 0 || len(rest) < q+3 || rest[q+2] != '?' || strings.IndexByte("BbQq", rest[q+1]) < 0 ||
+		strings.ContainsAny(rest[:q], " \t\"()<>@,;:=") {
+		return 0, 0
 	}
-	charset, _, _ := strings.Cut(rest[:q], "*") // RFC 2231, section 5: language
-	if strings.ContainsAny(charset, " \t\"()<>@,;:") {
-		return word{}, 0
+	end := strings.Index(rest[q+3:], "?=")
+	if end < 0 {
+		return 0, -1
 	}
-	text := rest[q+3:]
-	end := strings.Index(text, "?=")
-	if end < 0 || end > maxField {
-		return word{}, 0
-	}
-	var content []byte
-	switch rest[q+1] {
-	case 'B', 'b':
-		content = decodeBase64Tolerant(text[:end])
-	case 'Q', 'q':
-		content = decodeQ(text[:end])
-	default:
-		return word{}, 0
-	}
-	return word{charset: charset, content: content}, 2 + q + 3 + end + 2
+	return 2 + q + 3, 2 + q + 3 + end + 2
 }
 
 func decodeQ(s string) []byte {
