@@ -1,0 +1,264 @@
+// Package config reads the server's one configuration file. It fills in
+// defaults, lets the environment override them, and reports everything that
+// is wrong at once, each with its key, its line and a hint.
+//
+// What changes while the server runs (units, accounts, groups, aliases) lies
+// in the database, not here. The file never holds a secret, only the names of
+// files that do.
+//
+// The comments on the fields of [Config] are the comments of the sample file:
+// [Format] reads them from this very source, so the two cannot drift apart.
+package config
+
+import (
+	_ "embed" // the source of this file, for Format
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+//go:embed config.go
+var source []byte
+
+// Config is the whole configuration. Names of files and folders are absolute
+// after [Load]: in the file they count from the folder the file lies in.
+type Config struct {
+	// Folder that holds all data: the database, message bodies, the journal's
+	// checkpoints, the server's own certification authority. Back this up.
+	DataDir string `toml:"data_dir" env:"DATA_DIR"`
+
+	// Mail domains this server is responsible for, the main one first.
+	// Addresses in any other domain are outside.
+	Domains []Domain `toml:"domains" env:"DOMAINS" sample:"[\"tinh.example\"]"`
+
+	// Who this server is.
+	Server Server `toml:"server" envPrefix:"SERVER_"`
+	// SMTP and LMTP: how mail comes in. An address is "host:port", ":port" for
+	// all interfaces, or "" (in the environment: "off") for not at all.
+	SMTP SMTP `toml:"smtp" envPrefix:"SMTP_"`
+	// IMAP: how people read mail.
+	IMAP IMAP `toml:"imap" envPrefix:"IMAP_"`
+	// The web: start page, automatic set-up of mail clients, health, metrics.
+	HTTP HTTP `toml:"http" envPrefix:"HTTP_"`
+	// Certificate of all services. With both files empty the server makes a
+	// certificate of its own, signed by an authority under data_dir whose
+	// public part people can fetch from the start page.
+	TLS TLS `toml:"tls" envPrefix:"TLS_"`
+	// How accepted mail is handed to mailboxes.
+	Delivery Delivery `toml:"delivery" envPrefix:"DELIVERY_"`
+	// Official documents in mail. Registers and deadlines follow the local
+	// date of Việt Nam (+07:00); this is law and cannot be configured.
+	Documents Documents `toml:"documents" envPrefix:"DOCUMENTS_"`
+	// Mail that must leave this server.
+	Queue Queue `toml:"queue" envPrefix:"QUEUE_"`
+	// Limits on what one person or a stranger can make large.
+	Limits Limits `toml:"limits" envPrefix:"LIMITS_"`
+	// The log, written to standard error. It never holds subjects or bodies.
+	Log Log `toml:"log" envPrefix:"LOG_"`
+	// The tamper-evident journal of everything that happens.
+	Journal Journal `toml:"journal" envPrefix:"JOURNAL_"`
+
+	// Where mail for outside domains goes. Without any route this server is
+	// internal only and refuses recipients outside its own domains.
+	Routes []Route `toml:"route"`
+
+	origins map[string]origin
+}
+
+// Server is section [server].
+type Server struct {
+	// Name of this machine as clients reach it; it stands in greetings, in the
+	// certificate and in set-up profiles. Empty means "mail." and the first domain.
+	Hostname Host `toml:"hostname" env:"HOSTNAME" sample:"\"mail.tinh.example\""`
+	// Organisation, as the start page shows it.
+	Organisation string `toml:"organisation" env:"ORGANISATION" sample:"\"Ủy ban nhân dân tỉnh\""`
+}
+
+// SMTP is section [smtp].
+type SMTP struct {
+	// Mail from other servers, to our own domains only.
+	Relay Listen `toml:"relay" env:"RELAY"`
+	// Mail from people's clients, with STARTTLS.
+	Submission Listen `toml:"submission" env:"SUBMISSION"`
+	// Mail from people's clients, TLS from the first byte. Preferred by RFC 8314.
+	Submissions Listen `toml:"submissions" env:"SUBMISSIONS"`
+	// Mail from a filter or relay on the same site, by LMTP. Whoever reaches
+	// this port may deliver to every mailbox: keep it on loopback.
+	LMTP Listen `toml:"lmtp" env:"LMTP"`
+	// Largest message taken, in MiB.
+	MaxMessageMiB int `toml:"max_message_mib" env:"MAX_MESSAGE_MIB"`
+	// Most recipients of one message.
+	MaxRecipients int `toml:"max_recipients" env:"MAX_RECIPIENTS"`
+	// Most connections from one address to the relay port.
+	RelayConnectionsPerAddress int `toml:"relay_connections_per_address" env:"RELAY_CONNECTIONS_PER_ADDRESS"`
+	// Longest SMTP session, whatever happens in it.
+	SessionTimeout Duration `toml:"session_timeout" env:"SESSION_TIMEOUT"`
+	// Take passwords without TLS from programs on this machine. From anywhere
+	// else a password without TLS is always refused.
+	AllowPlaintextAuthOnLoopback bool `toml:"allow_plaintext_auth_on_loopback" env:"ALLOW_PLAINTEXT_AUTH_ON_LOOPBACK"`
+}
+
+// IMAP is section [imap].
+type IMAP struct {
+	// IMAP with STARTTLS.
+	IMAP Listen `toml:"imap" env:"IMAP"`
+	// IMAP, TLS from the first byte. Preferred by RFC 8314.
+	IMAPS Listen `toml:"imaps" env:"IMAPS"`
+	// Most sessions of one account from one address. Apple Mail opens many.
+	SessionsPerAccount int `toml:"sessions_per_account" env:"SESSIONS_PER_ACCOUNT"`
+	// A session in which nothing happens for this long is closed; at least 30m
+	// (RFC 9051, section 5.4).
+	IdleTimeout Duration `toml:"idle_timeout" env:"IDLE_TIMEOUT"`
+}
+
+// HTTP is section [http].
+type HTTP struct {
+	// Web without TLS.
+	HTTP Listen `toml:"http" env:"HTTP"`
+	// Web with TLS.
+	HTTPS Listen `toml:"https" env:"HTTPS"`
+	// Further names under which people reach the web part, besides the
+	// hostname, "autoconfig." and "autodiscover." of each domain. Requests for
+	// any other name are refused.
+	PublicNames []Host `toml:"public_names" env:"PUBLIC_NAMES"`
+	// Networks that may read /metrics besides this machine itself.
+	MetricsFrom []netip.Prefix `toml:"metrics_from" env:"METRICS_FROM"`
+}
+
+// TLS is section [tls].
+type TLS struct {
+	// Certificate chain, PEM.
+	CertFile string `toml:"cert_file" env:"CERT_FILE"`
+	// Private key, PEM. Refused when everybody on this machine may read it.
+	KeyFile string `toml:"key_file" env:"KEY_FILE"`
+	// Oldest version of TLS taken: "1.2" or "1.3".
+	MinVersion string `toml:"min_version" env:"MIN_VERSION"`
+}
+
+// Delivery is section [delivery].
+type Delivery struct {
+	// A message that the same sender hands over again within this time, byte
+	// for byte and for the same recipients, is not delivered twice: clients
+	// repeat when an answer was lost. "0s" turns this off.
+	DedupeWindow Duration `toml:"dedupe_window" env:"DEDUPE_WINDOW"`
+}
+
+// Documents is section [documents].
+type Documents struct {
+	// A document's tracking message in its sender's mailbox is renewed at most
+	// this often.
+	TrackingInterval Duration `toml:"tracking_interval" env:"TRACKING_INTERVAL"`
+	// Refuse mail marked as a state secret (MẬT, TỐI MẬT, TUYỆT MẬT) before
+	// anything of it is stored.
+	SecrecyGuard bool `toml:"secrecy_guard" env:"SECRECY_GUARD"`
+}
+
+// Queue is section [queue].
+type Queue struct {
+	// Waiting times after the first, second, … attempt that failed; the last
+	// one repeats until expiry.
+	Retry []Duration `toml:"retry" env:"RETRY"`
+	// After this time the sender is told that the message could not be delivered.
+	Expiry Duration `toml:"expiry" env:"EXPIRY"`
+	// After this time the sender is told that the message is late. "0s" never.
+	DelayNotice Duration `toml:"delay_notice" env:"DELAY_NOTICE"`
+	// Messages sent at the same time.
+	Workers int `toml:"workers" env:"WORKERS"`
+}
+
+// Route is one section [[route]]: the way to an outside domain.
+type Route struct {
+	// Domain this way leads to, or "*" for all that have no route of their own.
+	Domain string `toml:"domain" sample:"\"bo.example\""`
+	// Server that takes the mail.
+	Host Host `toml:"host" sample:"\"mail.bo.example\""`
+	// Its port.
+	Port int `toml:"port"`
+	// "starttls" (demanded, certificate checked), "implicit" (TLS from the
+	// first byte) or "none".
+	TLS RouteTLS `toml:"tls"`
+	// SHA-256 of the server's certificate in hex, when it is not signed by an
+	// authority this machine trusts: another vanthu server. Empty means the
+	// machine's trusted authorities decide.
+	Fingerprint string `toml:"fingerprint"`
+	// Name to log in with. Empty means no log-in.
+	Username string `toml:"username"`
+	// File that holds the password. Refused when everybody on this machine may read it.
+	PasswordFile string `toml:"password_file"`
+}
+
+// Limits is section [limits].
+type Limits struct {
+	// Most connections to all mail services together.
+	Connections int `toml:"connections" env:"CONNECTIONS"`
+	// Of these, kept free for addresses that have logged in lately.
+	ConnectionsReserved int `toml:"connections_reserved" env:"CONNECTIONS_RESERVED"`
+	// Most connections of mail clients (submission and IMAP together) from one
+	// address. Raise it where a whole unit sits behind one address.
+	ConnectionsPerAddress int `toml:"connections_per_address" env:"CONNECTIONS_PER_ADDRESS"`
+	// Most folders of one account.
+	MailboxesPerAccount int `toml:"mailboxes_per_account" env:"MAILBOXES_PER_ACCOUNT"`
+	// Quota of an account that was given none, in MiB. 0 means no quota.
+	QuotaMiB int `toml:"quota_mib" env:"QUOTA_MIB"`
+	// New mail is refused for the time being when the disk has less room than this.
+	MinFree Size `toml:"min_free" env:"MIN_FREE"`
+}
+
+// Log is section [log].
+type Log struct {
+	// "debug", "info", "warn" or "error".
+	Level slog.Level `toml:"level" env:"LEVEL"`
+	// "text", "json", or "auto": text on a terminal, else JSON.
+	Format string `toml:"format" env:"FORMAT"`
+}
+
+// Journal is section [journal].
+type Journal struct {
+	// Ed25519 key that signs checkpoints; made at the first start when there
+	// is none. Empty means under data_dir. Keep it on another disk or machine
+	// than the data if you can.
+	KeyFile string `toml:"key_file" env:"KEY_FILE"`
+	// A checkpoint is signed at least this often while something happens.
+	CheckpointInterval Duration `toml:"checkpoint_interval" env:"CHECKPOINT_INTERVAL"`
+}
+
+// Default returns the configuration of an empty file. It has no domains, so
+// it does not pass validation by itself.
+func Default() *Config {
+	return &Config{
+		DataDir: "/var/lib/vanthu",
+		SMTP: SMTP{
+			Relay: ":25", Submission: ":587", Submissions: ":465",
+			MaxMessageMiB: 50, MaxRecipients: 1000,
+			RelayConnectionsPerAddress:   50,
+			SessionTimeout:               Duration(30 * time.Minute),
+			AllowPlaintextAuthOnLoopback: true,
+		},
+		IMAP: IMAP{
+			IMAP: ":143", IMAPS: ":993",
+			SessionsPerAccount: 10, IdleTimeout: Duration(35 * time.Minute),
+		},
+		HTTP:      HTTP{HTTP: ":80", HTTPS: ":443"},
+		TLS:       TLS{MinVersion: "1.2"},
+		Delivery:  Delivery{DedupeWindow: Duration(10 * time.Minute)},
+		Documents: Documents{TrackingInterval: Duration(5 * time.Minute), SecrecyGuard: true},
+		Queue: Queue{
+			Retry: []Duration{
+				Duration(5 * time.Minute), Duration(15 * time.Minute), Duration(30 * time.Minute),
+				Duration(time.Hour), Duration(2 * time.Hour), Duration(4 * time.Hour),
+			},
+			Expiry:      Duration(5 * 24 * time.Hour),
+			DelayNotice: Duration(4 * time.Hour),
+			Workers:     8,
+		},
+		Limits: Limits{
+			Connections: 10_000, ConnectionsReserved: 500, ConnectionsPerAddress: 100,
+			MailboxesPerAccount: 2000, MinFree: 2 << 30,
+		},
+		Log:     Log{Level: slog.LevelInfo, Format: "auto"},
+		Journal: Journal{CheckpointInterval: Duration(time.Minute)},
+	}
+}
+
+// defaultRoute is what a [[route]] section starts from.
+func defaultRoute() Route { return Route{Port: 25, TLS: StartTLS} }
