@@ -145,7 +145,7 @@ func (s *Store) newDocument(in In, now time.Time) (Document, error) {
 	rec := in.Recognition
 	doc := Document{
 		EdXMLID: rec.DocID, Issuer: in.Issuer, IssuerName: in.IssuerName,
-		Year: rec.Year, Issued: rec.Issued, Type: rec.Type, Abstract: rec.Abstract,
+		Year: rec.Year, Issued: rec.Issued, Type: edoc.DocType{Abbr: rec.Type.Abbr, Name: rec.Type.Name}, Abstract: rec.Abstract,
 		Urgency: rec.Urgency, Due: rec.Due, Level: rec.Level,
 		Message: in.Message, MailID: in.MailID, BodySHA256: in.BodySHA256, QueueID: in.QueueID,
 		From: in.From, Created: now,

@@ -1,0 +1,256 @@
+package docstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"vanthu/internal/edoc"
+	"vanthu/internal/sqldb"
+)
+
+// Report is what Verify found.
+type Report struct {
+	Dispatches int
+	Events     int
+	Books      int
+	Entries    int
+	First      *Wrong // nil when all is intact
+}
+
+// Wrong is the first thing that does not fit.
+type Wrong struct {
+	Kind     string // "register", "dispatch", "status event"
+	Key      string // which one
+	Expected string
+	Found    string
+}
+
+// Error says what is wrong, in English, for the administrator.
+func (w *Wrong) Error() string {
+	return fmt.Sprintf("%s %s: expected %s, found %s", w.Kind, w.Key, w.Expected, w.Found)
+}
+
+// Verify checks all registers and dispatches against each other and against
+// the journal: the chain of hashes and the numbers of each book, that every
+// dispatch is in the state that its events lead to, that every event belongs
+// to a dispatch and has its entry in the journal, and that each registered
+// dispatch has its one valid entry. It stops at the first thing that is wrong;
+// an error means that it could not look. The journal itself is verified by
+// package journal.
+func Verify(ctx context.Context, r sqldb.Reader) (Report, error) {
+	var rep Report
+	for _, check := range []func(context.Context, sqldb.Reader, *Report) error{
+		verifyBooks, verifyOrphans, verifyDispatches,
+	} {
+		err := check(ctx, r, &rep)
+		if w, ok := errors.AsType[*Wrong](err); ok {
+			rep.First = w
+			return rep, nil
+		}
+		if err != nil {
+			return rep, err
+		}
+	}
+	return rep, nil
+}
+
+func verifyBooks(ctx context.Context, r sqldb.Reader, rep *Report) error {
+	books, err := Books(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, b := range books {
+		rep.Books++
+		entries, err := collect(ctx, r, scanEntry, qEntries, int64(b.ID))
+		if err != nil {
+			return err
+		}
+		var prev [32]byte
+		for i, e := range entries {
+			rep.Entries++
+			key := fmt.Sprintf("unit %d %s %d number %d", b.Unit, b.Direction, b.Year, e.Number)
+			switch want := entryHash(b, e); {
+			case e.Number != i+1:
+				return &Wrong{"register", key, fmt.Sprintf("number %d", i+1), fmt.Sprintf("number %d", e.Number)}
+			case e.Prev != prev:
+				return &Wrong{"register", key, fmt.Sprintf("previous hash %x", prev), fmt.Sprintf("%x", e.Prev)}
+			case e.Hash != want:
+				return &Wrong{"register", key, fmt.Sprintf("hash %x", want), fmt.Sprintf("%x", e.Hash)}
+			}
+			prev = e.Hash
+		}
+		key := fmt.Sprintf("unit %d %s %d", b.Unit, b.Direction, b.Year)
+		if b.Last != len(entries) {
+			return &Wrong{"register", key, fmt.Sprintf("%d entries", b.Last), fmt.Sprintf("%d", len(entries))}
+		}
+		if b.Head != prev {
+			return &Wrong{"register", key, fmt.Sprintf("head %x", prev), fmt.Sprintf("%x", b.Head)}
+		}
+	}
+	return nil
+}
+
+// verifyOrphans finds rows that refer to nothing.
+func verifyOrphans(ctx context.Context, r sqldb.Reader, _ *Report) error {
+	for _, c := range []struct{ kind, query, expected, found string }{
+		{"status event", qEventWithoutDispatch, "a dispatch it belongs to", "none"},
+		{"status event", qEventWithoutEntry, "its entry in the journal", "none"},
+		{"register entry of dispatch", qEntryWithoutDispatch, "a dispatch of its document", "none"},
+	} {
+		var id int64
+		err := r.QueryRow(ctx, c.query).Scan(&id)
+		if sqldb.NoRows(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("verify documents: %w", err)
+		}
+		return &Wrong{c.kind, fmt.Sprint(id), c.expected, c.found}
+	}
+	return nil
+}
+
+// verifyDispatches replays the events of every dispatch, some at a time, so
+// that memory does not grow with the store.
+func verifyDispatches(ctx context.Context, r sqldb.Reader, rep *Report) error {
+	const some = 1000
+	var after DispatchID
+	for {
+		ds, err := collect(ctx, r, scanDispatch, qDispatchesAfter, int64(after), some)
+		if err != nil || len(ds) == 0 {
+			return err
+		}
+		last := ds[len(ds)-1].ID
+		events, err := collect(ctx, r, scanEvent, qEventsBetween, int64(after), int64(last))
+		if err != nil {
+			return err
+		}
+		entries, err := collect(ctx, r, scanBound, qEntriesBetween, int64(after), int64(last))
+		if err != nil {
+			return err
+		}
+		for _, d := range ds {
+			n := 0
+			for n < len(events) && events[n].Dispatch == d.ID {
+				n++
+			}
+			m := 0
+			for m < len(entries) && entries[m].dispatch == d.ID {
+				m++
+			}
+			if err := verifyDispatch(d, events[:n], entries[:m]); err != nil {
+				return err
+			}
+			events, entries = events[n:], entries[m:]
+			rep.Events += n
+		}
+		rep.Dispatches += len(ds)
+		after = last
+	}
+}
+
+// verifyDispatch replays the events of one dispatch.
+func verifyDispatch(d Dispatch, events []StatusEvent, entries []bound) error {
+	key := fmt.Sprintf("%d (%s)", d.ID, d.ULID)
+	state := StateQueued
+	status := edoc.Status("")
+	for _, e := range events {
+		r, ok := ruleBetween(state, e.Status)
+		if !ok {
+			return &Wrong{
+				"dispatch", key, fmt.Sprintf("a status possible in state %s", state),
+				fmt.Sprintf("status %s in event %d", e.Status, e.ID),
+			}
+		}
+		state, status = r.to, r.status
+		if r.event == EventUndo {
+			status = edoc.StatusArrived
+		}
+	}
+	if d.State != state || d.Status != status {
+		return &Wrong{
+			"dispatch", key, fmt.Sprintf("state %s, status %s by its events", state, status),
+			fmt.Sprintf("state %s, status %s", d.State, d.Status),
+		}
+	}
+	var valid []bound
+	for _, e := range entries {
+		if e.state == EntryValid {
+			valid = append(valid, e)
+		}
+	}
+	switch {
+	case d.ArrivalNumber == 0 && len(valid) > 0:
+		return &Wrong{
+			"dispatch", key, "no valid register entry",
+			fmt.Sprintf("number %d of %d", valid[0].number, valid[0].year),
+		}
+	case d.ArrivalNumber != 0 &&
+		(len(valid) != 1 || valid[0].number != d.ArrivalNumber || valid[0].year != d.ArrivalYear):
+		return &Wrong{
+			"dispatch", key, fmt.Sprintf("one valid register entry, number %d of %d", d.ArrivalNumber, d.ArrivalYear),
+			fmt.Sprintf("%d", len(valid)),
+		}
+	case isRegistered(d.State) != (d.ArrivalNumber != 0):
+		return &Wrong{
+			"dispatch", key, fmt.Sprintf("a number that fits state %s", d.State),
+			fmt.Sprintf("number %d", d.ArrivalNumber),
+		}
+	}
+	return nil
+}
+
+// isRegistered reports whether a dispatch in state s has an arrival number. A
+// recalled one may have either, but nothing makes a recalled one yet.
+func isRegistered(s State) bool {
+	return slices.Contains([]State{StateRegistered, StateAssigned, StateProcessing, StateCompleted}, s)
+}
+
+// ruleBetween gives the rule by which a dispatch in a state gets a status.
+func ruleBetween(from State, status edoc.Status) (rule, bool) {
+	for _, r := range rules() {
+		if r.status == status && slices.Contains(r.from, from) && (r.event.Performable() || r.event == eventDeliver) {
+			return r, true
+		}
+	}
+	return rule{}, false
+}
+
+// bound is a number of a book that belongs to a dispatch.
+type bound struct {
+	dispatch     DispatchID
+	year, number int
+	state        EntryState
+}
+
+func scanBound(r row) (b bound, err error) {
+	err = r.Scan(&b.dispatch, &b.year, &b.number, &b.state)
+	return b, err
+}
+
+const qEventWithoutDispatch = `
+SELECT e.id FROM status_event e LEFT JOIN dispatch d ON d.id = e.dispatch_id WHERE d.id IS NULL ORDER BY e.id LIMIT 1`
+
+// The entry of an event tells of the same document; its time is the event's.
+const qEventWithoutEntry = `
+SELECT e.id FROM status_event e
+JOIN dispatch d ON d.id = e.dispatch_id
+JOIN document c ON c.id = d.document_id
+LEFT JOIN journal j ON j.seq = e.journal_seq AND j.ref = c.ulid AND j.unit = d.to_unit AND j.at_us = e.at_us
+WHERE j.seq IS NULL ORDER BY e.id LIMIT 1`
+
+const qEntryWithoutDispatch = `
+SELECT r.dispatch_id FROM register_entry r
+LEFT JOIN dispatch d ON d.id = r.dispatch_id AND d.document_id = r.document_id
+WHERE r.dispatch_id <> 0 AND d.id IS NULL ORDER BY r.dispatch_id LIMIT 1`
+
+const qDispatchesAfter = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE id > $1 ORDER BY id LIMIT $2`
+
+const qEventsBetween = `SELECT ` + eventColumns + `
+FROM status_event WHERE dispatch_id > $1 AND dispatch_id <= $2 ORDER BY dispatch_id, id`
+
+const qEntriesBetween = `
+SELECT e.dispatch_id, b.year, e.number, e.state FROM register_entry e JOIN register_book b ON b.id = e.book_id
+WHERE e.dispatch_id > $1 AND e.dispatch_id <= $2 AND e.dispatch_id <> 0 ORDER BY e.dispatch_id, e.number`

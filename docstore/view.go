@@ -1,0 +1,103 @@
+package docstore
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"vanthu/internal/directory"
+	"vanthu/internal/edoc"
+	"vanthu/internal/sqldb"
+)
+
+// View is a document as `vanthu doc show --json` prints it. The field names
+// are a fixed surface; fields may be added.
+type View struct {
+	ID          ULID           `json:"id"`
+	Code        string         `json:"code"`
+	Issuer      string         `json:"issuer"` // public address of the unit, or the name of one outside
+	Subject     string         `json:"subject"`
+	Type        string         `json:"type"`
+	Issued      string         `json:"issued"` // YYYY-MM-DD, Vietnam local; "" when not known
+	Accepted    time.Time      `json:"accepted"`
+	DuplicateOf ULID           `json:"duplicate_of,omitempty"`
+	Files       []FileView     `json:"files"`
+	Dispatches  []DispatchView `json:"dispatches"`
+}
+
+// FileView is a file of a document.
+type FileView struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
+// DispatchView is how far a document got at one unit.
+type DispatchView struct {
+	ID            ULID        `json:"id"`
+	Unit          string      `json:"unit"` // public address
+	State         State       `json:"state"`
+	Status        edoc.Status `json:"status"`
+	ArrivalNumber int         `json:"arrival_number"` // 0 while not registered
+	Events        []EventView `json:"events"`
+}
+
+// EventView is one step of a dispatch.
+type EventView struct {
+	Status edoc.Status       `json:"status"`
+	At     time.Time         `json:"at"` // UTC
+	Actor  string            `json:"actor"`
+	Source Source            `json:"source"`
+	Reason edoc.RefuseReason `json:"reason"`
+	Note   string            `json:"note,omitempty"`
+}
+
+// Show makes the view of a document; units names the units as they are now.
+func Show(ctx context.Context, r sqldb.Reader, units *directory.Snapshot, doc Document) (View, error) {
+	v := View{
+		ID: doc.ULID, Code: doc.Code, Issuer: doc.IssuerName, Subject: doc.Abstract, Type: doc.Type.Name,
+		Issued: day(doc.Issued), Accepted: doc.Created, Files: []FileView{}, Dispatches: []DispatchView{},
+	}
+	if u, ok := units.Unit(doc.Issuer); ok {
+		v.Issuer = u.Address.String()
+	}
+	dup, err := duplicateOf(ctx, r, doc)
+	if err != nil {
+		return View{}, err
+	}
+	if dup != nil {
+		v.DuplicateOf = dup.ULID
+	}
+	files, err := Files(ctx, r, doc.ID)
+	if err != nil {
+		return View{}, err
+	}
+	for _, f := range files {
+		v.Files = append(v.Files, FileView{Name: f.Name, SHA256: hex.EncodeToString(f.SHA256[:]), Size: f.Size})
+	}
+	dispatches, err := Dispatches(ctx, r, doc.ID)
+	if err != nil {
+		return View{}, err
+	}
+	events, err := DocumentEvents(ctx, r, doc.ID)
+	if err != nil {
+		return View{}, err
+	}
+	steps := make(map[DispatchID][]EventView, len(dispatches))
+	for _, e := range events {
+		steps[e.Dispatch] = append(steps[e.Dispatch], EventView{
+			Status: e.Status, At: e.At, Actor: e.Actor.Name, Source: e.Source, Reason: e.Reason, Note: e.Note,
+		})
+	}
+	for _, d := range dispatches {
+		dv := DispatchView{
+			ID: d.ULID, Unit: d.Address, State: d.State, Status: d.Status, ArrivalNumber: d.ArrivalNumber,
+			Events: steps[d.ID],
+		}
+		if u, ok := units.Unit(d.To); ok {
+			dv.Unit = u.Address.String()
+		}
+		v.Dispatches = append(v.Dispatches, dv)
+	}
+	return v, nil
+}
