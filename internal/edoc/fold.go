@@ -32,25 +32,39 @@ func Fold(s string) string {
 	return b.String()
 }
 
-// clean gives the form of s that the parsers read: NFC, every kind of blank
-// as a space, every kind of dash as '-', every slash as '/', and nothing
-// invisible. Text copied from word processors and PDF files holds all of
-// these.
+// clean gives the form of s that the parsers read: what tidy gives, with every
+// kind of dash as '-' and every slash as '/'. Text copied from word processors
+// and PDF files holds all of these.
 func clean(s string) string {
 	if isPrintableASCII(s) {
 		return s
 	}
-	return norm.NFC.String(strings.Map(cleanRune, s))
+	return strings.Map(plainSeparator, tidy(s))
 }
 
-func cleanRune(r rune) rune {
+func plainSeparator(r rune) rune {
 	switch {
-	case r >= 0x21 && r <= 0x7E:
-		return r
 	case r == 0x2044, r == 0x2215, r == 0xFF0F: // fraction slash, division slash, full-width slash
 		return '/'
 	case r >= 0x2010 && r <= 0x2015, r == 0x2212, r == 0xFE58, r == 0xFE63, r == 0xFF0D: // hyphens, dashes, minus
 		return '-'
+	}
+	return r
+}
+
+// tidy gives the form of s that is kept: NFC, every kind of blank and control
+// character as a space, and nothing invisible.
+func tidy(s string) string {
+	if isPrintableASCII(s) {
+		return s
+	}
+	return norm.NFC.String(strings.Map(visible, s))
+}
+
+func visible(r rune) rune {
+	switch {
+	case r >= 0x21 && r <= 0x7E:
+		return r
 	case r == 0x00AD, r == 0x034F, r == 0x061C, r == 0x180E, // soft hyphen, grapheme joiner, marks without width
 		r >= 0x200B && r <= 0x200F, r >= 0x202A && r <= 0x202E, // zero width, direction
 		r >= 0x2060 && r <= 0x2069, r == 0xFEFF:
@@ -73,8 +87,8 @@ func eth(r rune) rune {
 	return r
 }
 
-// oneLine cleans s and joins its words with single spaces.
-func oneLine(s string) string { return strings.Join(strings.Fields(clean(s)), " ") }
+// oneLine tidies s and joins its words with single spaces.
+func oneLine(s string) string { return strings.Join(strings.Fields(tidy(s)), " ") }
 
 func isASCII(s string) bool {
 	for i := range len(s) {

@@ -94,7 +94,8 @@ func (o Op) String() string {
 
 // An OpRef is an act together with the document it is about.
 type OpRef struct {
-	Op   Op
-	Code *Code  // the other document, for recall, replace, update, correct and reply
-	Arg  string // the type named after "xin số", or ""
+	Op    Op
+	Code  *Code  // the other document, for recall, replace, update, correct and reply
+	DocID string // its edXML DocumentId when an edXML package names it
+	Arg   string // name of the type after "xin số", or ""
 }

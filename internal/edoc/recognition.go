@@ -4,8 +4,6 @@ import (
 	"io"
 	"strings"
 	"time"
-
-	"vanthu/internal/fault"
 )
 
 // A Level says how surely a message is an official document, the surest first.
@@ -72,6 +70,31 @@ const (
 	FieldOp       Field = "op"
 )
 
+// label gives the Vietnamese name of the field.
+func (f Field) label() string {
+	switch f {
+	case FieldCode:
+		return "số và ký hiệu"
+	case FieldDocID:
+		return "mã định danh văn bản"
+	case FieldType:
+		return "loại văn bản"
+	case FieldAbstract:
+		return "trích yếu"
+	case FieldIssued:
+		return "ngày ban hành"
+	case FieldYear:
+		return "năm"
+	case FieldUrgency:
+		return "độ khẩn"
+	case FieldDue:
+		return "hạn xử lý"
+	case FieldOp:
+		return "nghiệp vụ"
+	}
+	return string(f)
+}
+
 // Evidence says where the value of a field comes from and how sure it is.
 type Evidence struct {
 	Source     Source  `json:"source"`
@@ -88,21 +111,6 @@ type Claim struct {
 	Source Source `json:"source"`
 	Raw    string `json:"raw"`
 }
-
-// A Problem is something wrong with what the sender declared. Its code tells
-// the kind and the place: N.<path> missing, R.<path> out of range, M.<path>
-// malformed, T.<path> of the wrong type; CodeConflict is a warning.
-type Problem struct {
-	Code string     `json:"code"`
-	Text fault.Text `json:"text"`
-}
-
-// CodeConflict is the code of the problem that sources disagree.
-const CodeConflict = "xung_dot"
-
-// Warning reports whether the problem only asks for attention; every other
-// problem means that the declaration breaks a rule.
-func (p Problem) Warning() bool { return strings.HasPrefix(p.Code, CodeConflict) }
 
 // A Recognition is what a message turned out to be. Of an ordinary message
 // only Level is set, and what its tags say.
@@ -123,7 +131,11 @@ type Recognition struct {
 	Problems []Problem
 	Secret   SecretLevel
 	EdXML    *Package       // the package, when one was attached
-	Status   *StatusMessage // the status message, when one was attached
+	Status   *StatusMessage // the status message, when one was attached instead
+	// Err is set when an attached edXML file could not be read for a reason on
+	// our side, so that the recognition is worth nothing and the sender should
+	// try again. What is wrong with the file itself is in Problems.
+	Err error
 }
 
 // IsDocument reports whether the message is a document to be dispatched. A

@@ -42,7 +42,7 @@ func ParseSubject(decoded string) Subject {
 		if end < 0 {
 			break
 		}
-		if !s.addTag(strings.TrimSpace(rest[1:end])) {
+		if !s.addTag(strings.TrimSpace(clean(rest[1:end]))) {
 			unknown.WriteString(rest[:end+1])
 			unknown.WriteByte(' ')
 		}
@@ -55,7 +55,7 @@ func ParseSubject(decoded string) Subject {
 	return s
 }
 
-// addTag reads one tag, without its brackets, into s.
+// addTag reads one tag, cleaned and without its brackets, into s.
 func (s *Subject) addTag(tag string) bool {
 	if code, err := ParseCode(tag); err == nil {
 		s.Codes = append(s.Codes, code)

@@ -64,6 +64,7 @@ func TestParseSubject(t *testing.T) {
 		{"brackets only", "[]", Subject{Abstract: "[]"}},
 		{"secret tag", "[MẬT][123/QĐ-UBND] x", Subject{Code: code("123/QĐ-UBND"), Secret: Secret, Abstract: "x"}},
 		{"folded line and tabs", "[123/QĐ-UBND]\r\n\tV/v  rà\u00a0soát", Subject{Code: code("123/QĐ-UBND"), Abstract: "rà soát"}},
+		{"dashes", "[123/QĐ–UBND][HẠN 5‑3‑2026] Kế hoạch 2026–2030", Subject{Code: code("123/QĐ-UBND"), Due: at("2026-03-05 23:59:59"), Abstract: "Kế hoạch 2026–2030"}},
 		{"empty", "", Subject{}},
 	}
 	for _, tt := range tests {
