@@ -302,6 +302,11 @@ func (s *Scanner) endAll(at, lines int64, from int) {
 	for s.inHead {
 		s.endHeader(max(at, s.stack[len(s.stack)-1].part.Offset), false)
 	}
+	for i := max(from, 1); i < len(s.stack); i++ {
+		if s.stack[i].message {
+			s.stack[i].part.fitInto(s.stack[i-1].part, at)
+		}
+	}
 	for len(s.stack) > from {
 		f := &s.stack[len(s.stack)-1]
 		if f.boundary != "" {
@@ -315,6 +320,14 @@ func (s *Scanner) endAll(at, lines int64, from int) {
 		}
 		s.stack = s.stack[:len(s.stack)-1]
 	}
+}
+
+// fitInto makes p, the root of the message in outer, end at the offset at: the
+// empty line after its header may be the line end that belongs to the delimiter.
+func (p *Part) fitInto(outer *Part, at int64) {
+	p.Offset = outer.BodyOffset
+	p.BodyOffset = max(p.Offset, min(p.BodyOffset, at))
+	p.HeaderLen = p.BodyOffset - p.Offset
 }
 
 func (f *frame) end(at, lines int64) {
