@@ -125,6 +125,18 @@ func (c Code) Key() string {
 	return n + "|" + FoldSymbol(c.Symbol)
 }
 
+// NamesAgency reports whether the symbol names the agency with that short name
+// (viết tắt): "SNV" for 123/QĐ-SNV and 45/SNV-VP. A document whose symbol names
+// another agency than its sender's deserves a warning, not a refusal: units
+// issue in the name of others.
+func (c Code) NamesAgency(shortName string) bool {
+	groups := func(s string) string {
+		s = strings.NewReplacer(" ", "", "/", "-", "&", "-", ".", "-").Replace(Fold(strings.Map(eth, clean(s))))
+		return "-" + s + "-" // a short name may have groups of its own: UBND-VP
+	}
+	return shortName != "" && strings.Contains(groups(c.Symbol), groups(shortName))
+}
+
 // IsZero reports whether c is no code.
 func (c Code) IsZero() bool { return c == Code{} }
 

@@ -80,6 +80,30 @@ func TestParseCodeRejects(t *testing.T) {
 	}
 }
 
+func TestNamesAgency(t *testing.T) {
+	tests := []struct {
+		code, agency string
+		want         bool
+	}{
+		{"123/QĐ-SNV", "SNV", true},
+		{"45/SNV-VP", "snv", true},
+		{"45/SGDĐT-VP", "SGDĐT", true},
+		{"45/SGDDT-VP", "SGDĐT", true},
+		{"12-CV/TU", "TU", true},
+		{"45/UBND", "UBND", true},
+		{"9/UBND-VP-TH", "UBND-VP", true},
+		{"9/BC-STC.QLNS", "STC", true},
+		{"123/QĐ-STC", "SNV", false},
+		{"123/QĐ-SNVX", "SNV", false},
+		{"123/QĐ-SNV", "", false},
+	}
+	for _, tt := range tests {
+		if got := code(tt.code).NamesAgency(tt.agency); got != tt.want {
+			t.Errorf("%s names %q: got %v, want %v", tt.code, tt.agency, got, tt.want)
+		}
+	}
+}
+
 func FuzzParseCode(f *testing.F) {
 	for _, s := range []string{"123/QĐ-UBND", "09/2025/QĐ-UBND", "12-CV/TU", "15a/TB-VP", "1.234/BC-STC", "?/QĐ-UBND", "Số : 15 / QĐ - UBND"} {
 		f.Add(s)

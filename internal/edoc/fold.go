@@ -88,7 +88,13 @@ func eth(r rune) rune {
 }
 
 // oneLine tidies s and joins its words with single spaces.
-func oneLine(s string) string { return strings.Join(strings.Fields(tidy(s)), " ") }
+func oneLine(s string) string {
+	s = tidy(s)
+	if !strings.Contains(s, "  ") && !strings.HasPrefix(s, " ") && !strings.HasSuffix(s, " ") {
+		return s
+	}
+	return strings.Join(strings.Fields(s), " ")
+}
 
 func isASCII(s string) bool {
 	for i := range len(s) {

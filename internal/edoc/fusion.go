@@ -19,6 +19,10 @@ const (
 	SourceDerived  Source = "derived" // computed from another field
 )
 
+// plainSubject is the weight of a subject that has neither tag nor "V/v": it
+// is what a person wrote to a person.
+const plainSubject = 0.45
+
 // strong is the weight from which a source must not be overruled in silence.
 const strong = 0.8
 
@@ -80,10 +84,10 @@ func (c *claims) addType(s Source, weight float64, t DocType, raw string) {
 	}
 }
 
-func (c *claims) addAbstract(s Source, raw string) {
+func (c *claims) addAbstract(s Source, weight float64, raw string) {
 	if text := trimAbout(oneLine(raw)); text != "" {
 		key := strings.Trim(strings.ReplaceAll(Fold(text), " ", ""), ".;,")
-		c.abstract = append(c.abstract, claim[string]{s, s.weight(), text, key, raw})
+		c.abstract = append(c.abstract, claim[string]{s, weight, text, key, raw})
 	}
 }
 

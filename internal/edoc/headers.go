@@ -110,7 +110,7 @@ func (c *claims) fromHeaders(get func(string) string, now time.Time, problems *[
 		if utf8.RuneCountInString(v) > maxAbstractRunes {
 			wrong(headerPlace(headerAbstract).outOfRange())
 		}
-		c.addAbstract(SourceHeader, v)
+		c.addAbstract(SourceHeader, SourceHeader.weight(), v)
 	}
 	if v := value(headerUrgency); v != "" {
 		if len(v) == 1 && v[0] >= '0' && v[0] <= '4' {

@@ -21,6 +21,9 @@ const CodeConflict = "xung_dot"
 // problem means that the declaration breaks a rule.
 func (p Problem) Warning() bool { return strings.HasPrefix(p.Code, CodeConflict) }
 
+// Err gives the problem as an error of kind fault.Invalid.
+func (p Problem) Err() error { return fault.New(fault.Invalid, p.Text) }
+
 // A place is where a problem is: its path, and its name for a person.
 type place struct{ path, label string }
 

@@ -21,6 +21,9 @@ var (
 //
 // Nearly all mail has no '[' in its subject and declares nothing: that costs
 // well under a microsecond and no allocation.
+//
+// Text of the body and of other attachments is not looked at here: the caller
+// shows it to CheckSecret, and must refuse what has a mark.
 func Recognize(in Input) Recognition {
 	r := Recognition{Level: L4}
 	if !mayBeDocument(&in) {
@@ -35,12 +38,17 @@ func Recognize(in Input) Recognition {
 	}
 	if in.Header != nil && c.fromHeaders(in.Header, in.Now, &r.Problems) {
 		declared = true
+		r.Secret = max(r.Secret, CheckSecret(in.Header(headerAbstract)))
 	}
 	if c.fromDetails(in.Details) {
 		declared = true
 	}
+	if !declared && strings.IndexByte(in.Subject, '[') < 0 {
+		r.Secret = CheckSecret(in.Subject)
+		return r // the details and the X-VB fields were of other kinds
+	}
 	subject := ParseSubject(in.Subject)
-	tagged := c.fromSubject(&subject)
+	tagged := c.fromSubject(&subject, in.Subject)
 	r.Secret = max(r.Secret, subject.Secret)
 
 	switch {
@@ -133,8 +141,9 @@ func (r *Recognition) derive(in *Input) {
 
 // fromSubject adds what the tags say, and reports whether they make the
 // message a document: a code of its own, or an act on another document. A
-// reply tag alone does not: people answer documents in ordinary mail.
-func (c *claims) fromSubject(s *Subject) bool {
+// reply tag alone does not: people answer documents in ordinary mail. decoded
+// is the subject that s was read from.
+func (c *claims) fromSubject(s *Subject, decoded string) bool {
 	op := mainOp(s.Ops)
 	tagged := s.Code != nil
 	switch {
@@ -159,7 +168,11 @@ func (c *claims) fromSubject(s *Subject) bool {
 		c.addOp(SourceSubject, op)
 	}
 	c.ops = append(c.ops, s.Ops...)
-	c.addAbstract(SourceSubject, s.Abstract)
+	weight := SourceSubject.weight()
+	if line := oneLine(decoded); !tagged && trimAbout(line) == line {
+		weight = plainSubject
+	}
+	c.addAbstract(SourceSubject, weight, s.Abstract)
 	if s.Urgency != UrgencyNormal {
 		c.addUrgency(SourceSubject, s.Urgency)
 	}
@@ -268,7 +281,7 @@ func (c *claims) fromPackage(p *Package) {
 	}
 	c.addDocID(SourceEdXML, h.DocumentID)
 	c.addType(SourceEdXML, SourceEdXML.weight(), h.DocType(), h.TypeName)
-	c.addAbstract(SourceEdXML, h.Subject)
+	c.addAbstract(SourceEdXML, SourceEdXML.weight(), h.Subject)
 	c.addIssued(SourceEdXML, h.Issued, edxmlDay(h.Issued))
 	c.addDue(SourceEdXML, h.Due, edxmlDay(h.Due))
 	if h.Other.Urgency != UrgencyNormal {

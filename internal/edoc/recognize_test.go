@@ -120,6 +120,12 @@ func TestRecognizeFields(t *testing.T) {
 	if ev := got.Evidence[FieldType]; ev.Source != SourceDerived || ev.Confidence != 0.9 {
 		t.Errorf("evidence of the type is %+v", ev)
 	}
+	for subject, want := range map[string]float64{"rà soát": plainSubject, "V/v rà soát": 0.9} {
+		got := Recognize(Input{Subject: subject, Details: []string{"vb"}, Now: testNow})
+		if ev := got.Evidence[FieldAbstract]; got.Abstract != "rà soát" || math.Abs(ev.Confidence-want) > 1e-9 {
+			t.Errorf("%q: abstract %q, evidence %+v, want confidence %v", subject, got.Abstract, ev, want)
+		}
+	}
 	if got := Recognize(Input{Subject: "[09/2025/QĐ-UBND] x", Now: testNow}); got.Year != 2025 || got.Type.Class != ClassLegal {
 		t.Errorf("year %d, class %d, want 2025 and a legal norm", got.Year, got.Type.Class)
 	}
@@ -177,6 +183,9 @@ func TestRecognizeFusion(t *testing.T) {
 		if got.DocID != "H18.26,2026/11/23,123/SNV-VP" || got.Abstract != "rà soát nhân sự" || edxmlDay(got.Issued) != "2026/11/23" ||
 			got.Year != 2026 || got.Urgency != UrgencyUrgent || got.EdXML == nil {
 			t.Errorf("got %+v", got)
+		}
+		if len(got.Problems) > 0 {
+			t.Errorf("problems %v, want none: a plain subject is no rival", got.Problems)
 		}
 	})
 	t.Run("edXML relations", func(t *testing.T) {
@@ -261,6 +270,7 @@ func TestRecognizeSecret(t *testing.T) {
 		{Subject: "Re: [TỐI MẬT] x"},
 		{Subject: "TUYỆT MẬT"},
 		{Subject: "[MẬT][123/QĐ-UBND] x"},
+		{Subject: "x", Header: headers("X-VB-So", "1/SNV-VP", "X-VB-Trich-Yeu", "[MẬT] x")},
 		{Subject: "x", Files: []File{textFile("a.edxml", strings.Replace(sample(t, "congvan.edxml"), "V/v rà soát nhân sự", "[MẬT] rà soát", 1))}},
 	} {
 		if got := Recognize(in); got.Secret == SecretNone {
@@ -351,7 +361,7 @@ func BenchmarkRecognize(b *testing.B) {
 func FuzzRecognizeHeaders(f *testing.F) {
 	f.Add("[1/SNV-VP] x", "123", "QĐ-UBND", "2026-11-23T10:00", "vb", "123_QD-UBND.pdf")
 	f.Add("[THU HỒI 1/A-B]", "", "", "1/2/2026", "xinso.qd", "a.edxml")
-	f.Fuzz(func(t *testing.T, subject, number, symbol, any, detail, file string) {
+	f.Fuzz(func(t *testing.T, subject, number, symbol, other, detail, file string) {
 		get := func(name string) string {
 			switch name {
 			case headerNumber:
@@ -359,9 +369,9 @@ func FuzzRecognizeHeaders(f *testing.F) {
 			case headerSymbol:
 				return symbol
 			}
-			return any
+			return other
 		}
-		r := Recognize(Input{Subject: subject, Header: get, Details: []string{detail}, Files: []File{textFile(file, any)}, Now: testNow})
+		r := Recognize(Input{Subject: subject, Header: get, Details: []string{detail}, Files: []File{textFile(file, other)}, Now: testNow})
 		if r.Level == LevelNone || r.Err != nil {
 			t.Fatalf("level %v, error %v", r.Level, r.Err)
 		}

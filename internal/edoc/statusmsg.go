@@ -1,10 +1,6 @@
 package edoc
 
-import (
-	"time"
-
-	"vanthu/internal/fault"
-)
+import "time"
 
 // A Dispatch names what a status message is about: the two sides of one
 // document on its way.
@@ -88,6 +84,3 @@ func statusFrom(n *node) (*StatusMessage, error) {
 	}
 	return s, nil
 }
-
-// Err gives the problem as an error of kind fault.Invalid.
-func (p Problem) Err() error { return fault.New(fault.Invalid, p.Text) }

@@ -57,9 +57,14 @@ func ParseSubject(decoded string) Subject {
 
 // addTag reads one tag, cleaned and without its brackets, into s.
 func (s *Subject) addTag(tag string) bool {
-	if code, err := ParseCode(tag); err == nil {
-		s.Codes = append(s.Codes, code)
-		return true
+	if tag == "" {
+		return false
+	}
+	if c := tag[0]; c >= '0' && c <= '9' || c == '?' || c|0x20 == 's' { // a number, a request, "Số:"
+		if code, err := ParseCode(tag); err == nil {
+			s.Codes = append(s.Codes, code)
+			return true
+		}
 	}
 	folded := Fold(tag)
 	if secretMark(tag, true) != SecretNone {
@@ -77,11 +82,13 @@ func (s *Subject) addTag(tag string) bool {
 		}
 		return ok
 	}
-	if due, ok := dueMatch(reDueTag, folded); ok {
-		s.Due = due
-		return true
+	if strings.HasPrefix(folded, "han") {
+		if due, ok := dueMatch(reDueTag, folded); ok {
+			s.Due = due
+			return true
+		}
 	}
-	if op, ok := parseOp(tag); ok {
+	if op, ok := parseOp(tag, folded); ok {
 		s.Ops = append(s.Ops, op)
 		return true
 	}
@@ -130,10 +137,14 @@ var opTags = [...]opTag{
 	{"du thao", OpDraft, takesNothing},
 }
 
-// parseOp reads an act and what it is about. An act on another document needs
-// that document's code: "[Cập nhật] phần mềm" is ordinary text.
-func parseOp(tag string) (OpRef, bool) {
+// parseOp reads an act and what it is about from a tag and its folded form. An
+// act on another document needs that document's code: "[Cập nhật] phần mềm" is
+// ordinary text.
+func parseOp(tag, folded string) (OpRef, bool) {
 	for _, t := range &opTags {
+		if !strings.HasPrefix(folded, t.words) {
+			continue
+		}
 		rest, ok := cutWords(tag, t.words)
 		if !ok {
 			continue
@@ -181,6 +192,9 @@ func cutWords(s, words string) (rest string, ok bool) {
 
 // trimAbout removes "V/v" or "Về việc" from the front of an abstract.
 func trimAbout(s string) string {
+	if s == "" || s[0]|0x20 != 'v' {
+		return s
+	}
 	rest, ok := cutWords(s, "ve viec")
 	if !ok {
 		// "V/v", "v / v" and "V/v:"; "V/vn" is another word.
