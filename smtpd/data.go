@@ -161,7 +161,7 @@ func (c *conn) skipChunk(size int64) bool {
 // dataPace is how fast a message must come in. A shutdown lets it finish.
 func (c *conn) dataPace() wire.Pace {
 	opt := &c.server.opt
-	return wire.Pace{Idle: opt.DataIdle, Total: opt.DataTime, MinRate: opt.DataRate, Grace: dataGrace, Busy: true}
+	return wire.Pace{Idle: opt.DataIdle, Total: opt.DataTime, MinRate: opt.DataRate, Grace: opt.DataIdle, Busy: true}
 }
 
 // begin opens the message at the backend. When it returns false the refusal has been said.

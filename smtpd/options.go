@@ -73,7 +73,7 @@ type Options struct {
 	SessionTime   time.Duration // longest session; 0 means 30m. A message under way is still taken
 	DataIdle      time.Duration // longest pause within a message; 0 means 3m
 	DataTime      time.Duration // longest time for one message; 0 means 10m
-	DataRate      int64         // octets per second, on average after the first minute of a message; 0 means 500
+	DataRate      int64         // octets per second, on average, from DataIdle on; 0 means 500
 	WriteTime     time.Duration // longest time for the client to take a reply; 0 means 60s
 	HandshakeTime time.Duration // longest TLS handshake; 0 means 30s
 
@@ -90,7 +90,6 @@ const (
 	maxLongLines  = 3               // over-long commands of one connection
 	slowRefusals  = 5               // refused recipients from which on each costs refusalDelay
 	refusalDelay  = time.Second     //
-	dataGrace     = time.Minute     // before Options.DataRate counts
 	lingerTime    = 2 * time.Second // for taking what a client still sends when we close
 	lingerOctets  = 8 << 20         //
 	shutdownGrace = 30 * time.Second
