@@ -70,12 +70,22 @@ func TrackingOf(ctx context.Context, r sqldb.Reader, doc DocumentID) (t Tracking
 	return t, err == nil, err
 }
 
-// SetTracking records a new tracking message, up to date as of this
-// transaction.
-func (s *Store) SetTracking(ctx context.Context, tx *sqldb.Tx, t Tracking) error {
+// SetTracking records a new tracking message, which shows what happened up to
+// the status event upTo. When more has happened since, it is out of date again
+// at once.
+func (s *Store) SetTracking(ctx context.Context, tx *sqldb.Tx, t Tracking, upTo int64) error {
 	if _, err := tx.Exec(ctx, qSetTracking, t.Place.Mailbox, t.Place.UID, sqldb.Micros(t.Made),
-		int64(t.Document)); err != nil {
+		int64(t.Document), upTo); err != nil {
 		return fmt.Errorf("record a tracking message: %w", err)
+	}
+	return nil
+}
+
+// DelayTracking has a tracking message that could not be made tried again as
+// if it had been made now.
+func (s *Store) DelayTracking(ctx context.Context, tx *sqldb.Tx, doc DocumentID) error {
+	if _, err := tx.Exec(ctx, qDelayTracking, sqldb.Micros(s.time()), int64(doc)); err != nil {
+		return fmt.Errorf("delay a tracking message: %w", err)
 	}
 	return nil
 }
@@ -100,4 +110,11 @@ const qNextTracking = `SELECT made_us FROM tracking WHERE dirty = 1 ORDER BY mad
 
 const qTracking = `SELECT document_id, mailbox_id, uid, made_us FROM tracking WHERE document_id = $1`
 
-const qSetTracking = `UPDATE tracking SET dirty = 0, mailbox_id = $1, uid = $2, made_us = $3 WHERE document_id = $4`
+const qSetTracking = `
+UPDATE tracking SET mailbox_id = $1, uid = $2, made_us = $3, dirty = (
+  SELECT count(*) FROM (
+    SELECT e.id FROM dispatch d JOIN status_event e ON e.dispatch_id = d.id
+    WHERE d.document_id = $4 AND e.id > $5 LIMIT 1) AS newer)
+WHERE document_id = $4`
+
+const qDelayTracking = `UPDATE tracking SET made_us = $1 WHERE document_id = $2`

@@ -29,7 +29,7 @@ func TestTracking(t *testing.T) {
 		t.Fatalf("stale without a message = %d, want 1 at once", got)
 	}
 	set := docstore.Tracking{Document: res.Document.ID, Place: docstore.Place{Mailbox: 5, UID: 6}, Made: w.now}
-	if err := w.update(func(ctx context.Context, tx *sqldb.Tx) error { return w.doc.SetTracking(ctx, tx, set) }); err != nil {
+	if err := w.update(func(ctx context.Context, tx *sqldb.Tx) error { return w.doc.SetTracking(ctx, tx, set, 2) }); err != nil {
 		t.Fatal(err)
 	}
 	if got := stale(w.now); got != 0 {
@@ -50,6 +50,43 @@ func TestTracking(t *testing.T) {
 		made, ok, err2 := docstore.NextTracking(ctx, r)
 		if !ok || !made.Equal(w.now) || err2 != nil {
 			t.Errorf("NextTracking = %v %v %v, want %v", made, ok, err2, w.now)
+		}
+		return err
+	})
+}
+
+// What happens while a tracking message is being made is not lost.
+func TestTrackingMissesNothing(t *testing.T) {
+	w := newWorld(t)
+	res := w.intake(decision(t, 1))
+	seen := w.events(res.Dispatches[0].ID)[0].ID
+	w.mustDo(res.Dispatches[0].ID, act(docstore.EventRegister))
+	set := docstore.Tracking{Document: res.Document.ID, Made: w.now}
+	for _, tt := range []struct {
+		upTo  int64
+		dirty int
+	}{{seen, 1}, {seen + 1, 0}} {
+		if err := w.update(func(ctx context.Context, tx *sqldb.Tx) error {
+			return w.doc.SetTracking(ctx, tx, set, tt.upTo)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.count(`SELECT dirty FROM tracking`); got != tt.dirty {
+			t.Errorf("dirty after a message up to event %d = %d, want %d", tt.upTo, got, tt.dirty)
+		}
+	}
+}
+
+func TestDelayTracking(t *testing.T) {
+	w := newWorld(t)
+	doc := w.intake(decision(t, 1)).Document.ID
+	if err := w.update(func(ctx context.Context, tx *sqldb.Tx) error { return w.doc.DelayTracking(ctx, tx, doc) }); err != nil {
+		t.Fatal(err)
+	}
+	w.view(func(ctx context.Context, r sqldb.Reader) error {
+		made, ok, err := docstore.NextTracking(ctx, r)
+		if !ok || !made.Equal(w.now) {
+			t.Errorf("NextTracking = %v %v, want %v", made, ok, w.now)
 		}
 		return err
 	})

@@ -3,8 +3,9 @@
 -- A message is stored once, however many mailboxes hold it.
 -- The small columns stand before the large ones: SQLite reads a row from its
 -- front, so metadata never drags the body's overflow pages along.
+-- AUTOINCREMENT: the id of a collected message is never given again.
 CREATE TABLE message (
-  id          INTEGER PRIMARY KEY,
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
   received_us INTEGER NOT NULL,
   size        INTEGER NOT NULL,           -- octets a client sees: prefix + body
   sha256      BLOB NOT NULL,              -- of the received octets, without prefix
@@ -13,9 +14,10 @@ CREATE TABLE message (
   structure   BLOB NOT NULL,              -- mail.EncodeStructure
   body        BLOB                        -- received octets; NULL when in_blob = 1
 ) STRICT;
+CREATE INDEX message_blob ON message (sha256) WHERE in_blob = 1;
 -- owner: internal/mailstore
 CREATE TABLE mailbox (
-  id           INTEGER PRIMARY KEY,
+  id           INTEGER PRIMARY KEY AUTOINCREMENT,
   account_id   INTEGER NOT NULL,          -- 0 when a unit owns it
   unit_id      INTEGER NOT NULL,          -- 0 when an account owns it
   name         TEXT NOT NULL,             -- NFC, '/' between levels, without the namespace prefix
@@ -25,6 +27,10 @@ CREATE TABLE mailbox (
   uid_validity INTEGER NOT NULL,
   uid_next     INTEGER NOT NULL,
   modseq       INTEGER NOT NULL,
+  messages     INTEGER NOT NULL,          -- entries; this and the next three are kept with every change
+  unseen       INTEGER NOT NULL,          -- entries without \Seen
+  deleted      INTEGER NOT NULL,          -- entries with \Deleted
+  octets       INTEGER NOT NULL,          -- sum of the entries' sizes
   created_us   INTEGER NOT NULL,
   UNIQUE (account_id, unit_id, name)
 ) STRICT;
@@ -63,11 +69,13 @@ CREATE TABLE subscription (
   PRIMARY KEY (account_id, name)
 ) STRICT, WITHOUT ROWID;
 -- owner: internal/mailstore
+-- One row per owner of mailboxes.
 CREATE TABLE usage (
-  account_id INTEGER NOT NULL,
-  unit_id    INTEGER NOT NULL,
-  octets     INTEGER NOT NULL,
-  messages   INTEGER NOT NULL,
+  account_id   INTEGER NOT NULL,
+  unit_id      INTEGER NOT NULL,
+  octets       INTEGER NOT NULL,          -- sum over all mailboxes: what the quota counts
+  messages     INTEGER NOT NULL,
+  uid_validity INTEGER NOT NULL,          -- the last one given to a mailbox of this owner
   PRIMARY KEY (account_id, unit_id)
 ) STRICT, WITHOUT ROWID;
 -- owner: internal/mailstore

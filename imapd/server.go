@@ -1,0 +1,223 @@
+package imapd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emersion/go-imap/v2/imapserver"
+
+	"vanthu/internal/directory"
+	"vanthu/internal/fault"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
+	"vanthu/internal/wire"
+)
+
+// Workflow is asked about every change of a workflow folder's contents, before the mail store is.
+type Workflow interface {
+	// MoveMessages carries out what moving or copying the messages into the mailbox means for their documents. handled is false when
+	// neither mailbox belongs to the workflow; then nothing was done. A fault's sentence says why something is not allowed.
+	MoveMessages(ctx context.Context, actor directory.AccountID, from mailstore.MailboxID, uids []mailstore.UID, to mailstore.MailboxID) (moved map[mailstore.UID]mailstore.UID, handled bool, err error)
+}
+
+// Backend is what an IMAP server works on. Workflow may be nil: then workflow folders cannot be changed at all.
+type Backend struct {
+	Directory *directory.Directory
+	DB        *sqldb.DB
+	Store     *mailstore.Store
+	Workflow  Workflow
+}
+
+// Options tunes a Server; the zero value works, without TLS and therefore without log-ins.
+type Options struct {
+	TLS *tls.Config // for STARTTLS and implicit TLS; nil means none
+
+	// AllowInsecureAuthOnLoopback lets peers on 127.0.0.0/8 and ::1 log in without TLS.
+	AllowInsecureAuthOnLoopback bool
+
+	AppendLimit     int64      // octets of a message in APPEND; 0 means 50 MiB
+	SessionsPerUser int        // sessions of one account from one address; 0 means 10
+	Gate            *wire.Gate // limits of connections, may be shared; nil means one with the default limits
+	Log             *slog.Logger
+	Now             func() time.Time // nil means time.Now
+}
+
+// Stats counts what a Server did since it was made.
+type Stats struct {
+	Logins, LoginFailures, Commands, Timeouts, Appended, FetchedOctets, Pushes atomic.Int64
+}
+
+// Server serves IMAP on any number of listeners. All methods may be called concurrently.
+type Server struct {
+	be    Backend
+	opt   Options
+	log   *slog.Logger
+	lib   *imapserver.Server
+	stats Stats
+	ctx   context.Context //nolint:containedctx // imapserver gives its sessions none; ends with Shutdown
+	stop  context.CancelFunc
+
+	mu        sync.Mutex
+	listeners map[*wire.Listener]struct{}
+	closing   bool
+	sessions  map[sessionKey]int
+}
+
+// sessionKey is what the limit of sessions counts by.
+type sessionKey struct {
+	account directory.AccountID
+	addr    netip.Addr
+}
+
+var errTooManySessions = fault.New(fault.Exhausted, fault.Text{
+	EN: "too many connections of this account from this address", VI: "tài khoản mở quá nhiều kết nối từ địa chỉ này",
+})
+
+// New makes a server; it does nothing until Serve.
+func New(be Backend, opt Options) (*Server, error) {
+	if be.Directory == nil || be.Store == nil || be.DB == nil {
+		return nil, errors.New("imapd: directory, store and database are needed")
+	}
+	if opt.AppendLimit == 0 {
+		opt.AppendLimit = 50 << 20
+	}
+	if opt.SessionsPerUser == 0 {
+		opt.SessionsPerUser = 10
+	}
+	if opt.Gate == nil {
+		opt.Gate = wire.NewGate(wire.GateOptions{})
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	s := &Server{
+		be: be, opt: opt, log: opt.Log,
+		listeners: make(map[*wire.Listener]struct{}), sessions: make(map[sessionKey]int),
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.lib = imapserver.New(&imapserver.Options{
+		NewSession:   s.newSession,
+		Caps:         libraryCaps(),
+		Logger:       libraryLog{s.log},
+		InsecureAuth: true, // the conn decides; imapserver only knows *tls.Conn
+	})
+	return s, nil
+}
+
+// Stats returns the counters; they go on counting.
+func (s *Server) Stats() *Stats { return &s.stats }
+
+// Serve accepts connections from l, which belongs to the server from then on, until ctx ends or Shutdown is called; it returns nil
+// then. With implicitTLS every connection begins with a TLS handshake.
+func (s *Server) Serve(ctx context.Context, l net.Listener, implicitTLS bool) error {
+	if implicitTLS && s.opt.TLS == nil {
+		return errors.New("imapd: implicit TLS needs a TLS configuration")
+	}
+	opt := wire.ListenerOptions{Gate: s.opt.Gate}
+	if !implicitTLS {
+		opt.Refusal = func(wire.Refusal) string { return "* BYE [UNAVAILABLE] Too many connections\r\n" }
+	}
+	wl := wire.NewListener(l, opt)
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return wl.Close()
+	}
+	s.listeners[wl] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.listeners, wl)
+		s.mu.Unlock()
+	}()
+	stop := context.AfterFunc(ctx, func() { _ = wl.Close() })
+	defer stop()
+	err := s.lib.Serve(&acceptor{Listener: wl, srv: s, implicit: implicitTLS})
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("serve imap: %w", err)
+	}
+	return nil
+}
+
+// Shutdown stops listening, lets commands under way finish, and says goodbye to all. When ctx ends first the rest is cut off and ctx's
+// error returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	open := make([]*wire.Listener, 0, len(s.listeners))
+	for l := range s.listeners {
+		open = append(open, l)
+	}
+	s.mu.Unlock()
+	errs := make([]error, len(open))
+	var wg sync.WaitGroup
+	for i, l := range open {
+		wg.Go(func() { errs[i] = l.Shutdown(ctx) })
+	}
+	wg.Wait()
+	s.stop()
+	return errors.Join(errs...)
+}
+
+// acceptor hands imapserver conns.
+type acceptor struct {
+	*wire.Listener
+	srv      *Server
+	implicit bool
+}
+
+func (a *acceptor) Accept() (net.Conn, error) {
+	w, err := a.AcceptConn()
+	if err != nil {
+		return nil, err
+	}
+	return newConn(a.srv, w, a.implicit), nil
+}
+
+// enter counts a session of the account in, within the limit.
+func (s *Server) enter(sess *session, account directory.AccountID) error {
+	key := sessionKey{account, sess.c.Remote().Addr()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions[key] >= s.opt.SessionsPerUser {
+		return errTooManySessions
+	}
+	s.sessions[key]++
+	sess.key = key
+	return nil
+}
+
+// leave counts a session out.
+func (s *Server) leave(sess *session) {
+	if sess.key == (sessionKey{}) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions[sess.key]--; s.sessions[sess.key] == 0 {
+		delete(s.sessions, sess.key)
+	}
+}
+
+// libraryLog takes imapserver's log lines: a panic is our fault, the rest is how connections end.
+type libraryLog struct{ log *slog.Logger }
+
+func (l libraryLog) Printf(format string, args ...any) {
+	if strings.HasPrefix(format, "panic") {
+		l.log.Error("imapserver panic", "err", fmt.Sprintf(format, args...))
+		return
+	}
+	l.log.Debug("imapserver", "err", fmt.Sprintf(format, args...))
+}

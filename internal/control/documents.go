@@ -1,0 +1,324 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"vanthu/docstore"
+	"vanthu/internal/directory"
+	"vanthu/internal/edoc"
+	"vanthu/internal/fault"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
+)
+
+// Calls about documents, registers and mailboxes.
+const (
+	CallDocumentList = "doc.list"      // DocumentList → []DocumentRow
+	CallDocumentShow = "doc.show"      // DocumentNamed → docstore.View
+	CallDocumentAct  = "doc.act"       // DocumentAct → docstore.DispatchView
+	CallRegisterShow = "register.show" // RegisterShow → RegisterBook
+	CallMailboxList  = "mailbox.list"  // MailboxList → []Mailbox
+)
+
+// DocumentList narrows a listing.
+type DocumentList struct {
+	Unit  string `json:"unit,omitempty"`  // sent or received by it
+	State string `json:"state,omitempty"` // of at least one dispatch
+	Limit int    `json:"limit,omitempty"` // 0 means 100
+}
+
+// DocumentRow is one document in a list.
+type DocumentRow struct {
+	ID         docstore.ULID          `json:"id"`
+	Code       string                 `json:"code"`
+	Issuer     string                 `json:"issuer"`
+	Subject    string                 `json:"subject"`
+	Type       string                 `json:"type"`
+	Accepted   time.Time              `json:"accepted"`
+	Dispatches int                    `json:"dispatches"`
+	States     map[docstore.State]int `json:"states"`
+}
+
+// DocumentNamed names a document by its code or by its ULID.
+type DocumentNamed struct {
+	Code   string `json:"code"`
+	Issuer string `json:"issuer,omitempty"` // unit, when several issuers have the code
+}
+
+// DocumentAct acts on the dispatch of a document to one unit.
+type DocumentAct struct {
+	DocumentNamed
+	Unit   string            `json:"unit,omitempty"` // recipient; "" is the unit of the actor
+	As     string            `json:"as"`             // login of the actor
+	Act    docstore.Event    `json:"act"`
+	Reason edoc.RefuseReason `json:"reason,omitempty"`
+	Note   string            `json:"note,omitempty"`
+}
+
+// RegisterShow names a register.
+type RegisterShow struct {
+	Unit      string             `json:"unit"`
+	Direction docstore.Direction `json:"direction,omitempty"` // "" is the register of incoming documents
+	Year      int                `json:"year,omitempty"`      // 0 is the present one, by Vietnam local date
+}
+
+// RegisterBook is a register with its lines.
+type RegisterBook struct {
+	Unit      string             `json:"unit"`
+	UnitName  string             `json:"unit_name"`
+	Direction docstore.Direction `json:"direction"`
+	Year      int                `json:"year"`
+	Entries   []RegisterEntry    `json:"entries"`
+}
+
+// RegisterEntry is a line of a register.
+type RegisterEntry struct {
+	docstore.Columns
+	State      docstore.EntryState `json:"state"`
+	VoidReason string              `json:"void_reason,omitempty"`
+}
+
+// MailboxList names whose mailboxes: a login or a unit.
+type MailboxList struct {
+	Account string `json:"account,omitempty"`
+	Unit    string `json:"unit,omitempty"`
+}
+
+// Mailbox is a mailbox with its counters.
+type Mailbox struct {
+	Name     string `json:"name"`
+	Use      string `json:"use,omitempty"`
+	Role     string `json:"role,omitempty"`
+	Messages int64  `json:"messages"`
+	Unseen   int64  `json:"unseen"`
+	Octets   int64  `json:"octets"`
+}
+
+func (s *Service) documentList(ctx context.Context, req DocumentList, _ Progress) (any, error) {
+	f := docstore.Filter{State: docstore.State(req.State)}
+	if req.State != "" && !f.State.Valid() {
+		return nil, fault.Newf(fault.Invalid, "no dispatch is ever in state %q", req.State)
+	}
+	if req.Unit != "" {
+		u, err := s.unit(req.Unit)
+		if err != nil {
+			return nil, err
+		}
+		f.Party = u.ID
+	}
+	units := s.Directory.Snapshot()
+	rows := []DocumentRow{}
+	err := s.DB.View(ctx, func(r sqldb.Reader) error {
+		docs, err := docstore.Documents(ctx, r, f, docstore.Page{Limit: req.Limit})
+		if err != nil {
+			return err
+		}
+		for _, d := range docs {
+			row := DocumentRow{
+				ID: d.ULID, Code: d.Code, Issuer: d.IssuerName, Subject: d.Abstract, Type: d.Type.Name,
+				Accepted: d.Created, States: map[docstore.State]int{},
+			}
+			if u, ok := units.Unit(d.Issuer); ok {
+				row.Issuer = u.Address.String()
+			}
+			sent, err := docstore.Dispatches(ctx, r, d.ID)
+			if err != nil {
+				return err
+			}
+			row.Dispatches = len(sent)
+			for _, x := range sent {
+				row.States[x.State]++
+			}
+			rows = append(rows, row)
+		}
+		return nil
+	})
+	return rows, err
+}
+
+// document finds the one document that req names.
+func (s *Service) document(ctx context.Context, r sqldb.Reader, req DocumentNamed) (docstore.Document, error) {
+	if d, err := docstore.DocumentByULID(ctx, r, docstore.ULID(req.Code)); err == nil || !errors.Is(err, docstore.ErrNoDocument) {
+		return d, err
+	}
+	code, err := edoc.ParseCode(req.Code)
+	if err != nil {
+		return docstore.Document{}, err
+	}
+	docs, err := docstore.DocumentsByCode(ctx, r, code)
+	if err != nil {
+		return docstore.Document{}, err
+	}
+	if req.Issuer != "" {
+		u, err := s.unit(req.Issuer)
+		if err != nil {
+			return docstore.Document{}, err
+		}
+		kept := docs[:0]
+		for _, d := range docs {
+			if d.Issuer == u.ID {
+				kept = append(kept, d)
+			}
+		}
+		docs = kept
+	}
+	issuers := map[directory.UnitID]bool{}
+	for _, d := range docs {
+		issuers[d.Issuer] = true
+	}
+	switch {
+	case len(docs) == 0:
+		return docstore.Document{}, docstore.ErrNoDocument
+	case len(issuers) > 1:
+		return docstore.Document{}, fault.New(fault.Conflict, fault.Text{
+			EN: "several units have issued a document " + req.Code + ": name the issuer too",
+			VI: "có nhiều đơn vị ban hành văn bản " + req.Code + ": hãy ghi thêm đơn vị ban hành",
+		})
+	}
+	return docs[0], nil // the first one; later ones with its number are its duplicates, named by ULID
+}
+
+func (s *Service) documentShow(ctx context.Context, req DocumentNamed, _ Progress) (any, error) {
+	var v docstore.View
+	err := s.DB.View(ctx, func(r sqldb.Reader) error {
+		doc, err := s.document(ctx, r, req)
+		if err != nil {
+			return err
+		}
+		v, err = docstore.Show(ctx, r, s.Directory.Snapshot(), doc)
+		return err
+	})
+	return v, err
+}
+
+func (s *Service) documentAct(ctx context.Context, req DocumentAct, _ Progress) (any, error) {
+	who, err := s.account(req.As)
+	if err != nil {
+		return nil, err
+	}
+	var to docstore.Dispatch
+	err = s.DB.View(ctx, func(r sqldb.Reader) error {
+		doc, err := s.document(ctx, r, req.DocumentNamed)
+		if err != nil {
+			return err
+		}
+		to, err = s.dispatchOf(ctx, r, doc, req.Unit, who)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	done, err := s.Workflow.Do(ctx, who.ID, docstore.SourceCLI, to.ID, docstore.Act{Event: req.Act, Reason: req.Reason, Note: req.Note})
+	if err != nil {
+		return nil, err
+	}
+	v := docstore.DispatchView{
+		ID: done.ULID, Unit: done.Address, State: done.State, Status: done.Status, ArrivalNumber: done.ArrivalNumber,
+		Events: []docstore.EventView{},
+	}
+	return v, nil
+}
+
+// dispatchOf finds the dispatch to the named unit, or to the only unit of
+// who's that received the document.
+func (s *Service) dispatchOf(
+	ctx context.Context, r sqldb.Reader, doc docstore.Document, unit string, who directory.Account,
+) (docstore.Dispatch, error) {
+	mine := map[directory.UnitID]bool{}
+	if unit != "" {
+		u, err := s.unit(unit)
+		if err != nil {
+			return docstore.Dispatch{}, err
+		}
+		mine[u.ID] = true
+	} else {
+		for _, role := range who.Roles {
+			mine[role.Unit] = true
+		}
+	}
+	all, err := docstore.Dispatches(ctx, r, doc.ID)
+	if err != nil {
+		return docstore.Dispatch{}, err
+	}
+	var found []docstore.Dispatch
+	for _, d := range all {
+		if mine[d.To] {
+			found = append(found, d)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return docstore.Dispatch{}, docstore.ErrNoDispatch
+	case 1:
+		return found[0], nil
+	}
+	return docstore.Dispatch{}, fault.New(fault.Conflict, fault.Text{
+		EN: "several of your units have received this document: name the unit",
+		VI: "nhiều đơn vị của bạn đã nhận văn bản này: hãy ghi rõ đơn vị",
+	})
+}
+
+func (s *Service) registerShow(ctx context.Context, req RegisterShow, _ Progress) (any, error) {
+	u, err := s.unit(req.Unit)
+	if err != nil {
+		return nil, err
+	}
+	if req.Direction == "" {
+		req.Direction = docstore.DirectionIn
+	}
+	if req.Year == 0 {
+		req.Year = s.opt.Now().In(vietnam).Year()
+	}
+	book := RegisterBook{
+		Unit: u.Address.String(), UnitName: u.Name, Direction: req.Direction, Year: req.Year, Entries: []RegisterEntry{},
+	}
+	err = s.DB.View(ctx, func(r sqldb.Reader) error {
+		_, entries, err := docstore.ReadBook(ctx, r, u.ID, req.Direction, req.Year)
+		if errors.Is(err, docstore.ErrNoBook) {
+			return nil // nothing registered yet: an empty book
+		}
+		for _, e := range entries {
+			book.Entries = append(book.Entries, RegisterEntry{e.Columns, e.State, e.VoidReason})
+		}
+		return err
+	})
+	return book, err
+}
+
+// vietnam is the zone of all local dates of the product.
+var vietnam = time.FixedZone("+07:00", 7*60*60)
+
+func (s *Service) mailboxList(ctx context.Context, req MailboxList, _ Progress) (any, error) {
+	var owner mailstore.Owner
+	switch {
+	case req.Account != "" && req.Unit == "":
+		a, err := s.account(req.Account)
+		if err != nil {
+			return nil, err
+		}
+		owner.Account = a.ID
+	case req.Unit != "" && req.Account == "":
+		u, err := s.unit(req.Unit)
+		if err != nil {
+			return nil, err
+		}
+		owner.Unit = u.ID
+	default:
+		return nil, fault.Newf(fault.Invalid, "name either an account or a unit")
+	}
+	boxes, err := s.Mail.List(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	out := []Mailbox{}
+	for _, m := range boxes {
+		if m.Selectable {
+			out = append(out, Mailbox{
+				Name: m.Name, Use: string(m.Use), Role: string(m.Role), Messages: m.Messages, Unseen: m.Unseen, Octets: m.Octets,
+			})
+		}
+	}
+	return out, nil
+}

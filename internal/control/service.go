@@ -1,0 +1,168 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"vanthu/docstore"
+	"vanthu/internal/directory"
+	"vanthu/internal/fault"
+	"vanthu/internal/journal"
+	"vanthu/internal/mail"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/queue"
+	"vanthu/internal/sqldb"
+	"vanthu/internal/workflow"
+)
+
+// Rooms are what the calls work on.
+type Rooms struct {
+	DB        *sqldb.DB
+	Directory *directory.Directory
+	Mail      *mailstore.Store
+	Documents *docstore.Store
+	Workflow  *workflow.Workflow
+	Queue     *queue.Queue
+}
+
+// Options tunes a Service; the zero value works.
+type Options struct {
+	Version string           // of the program
+	Started time.Time        // of the server, zero when none runs
+	Now     func() time.Time // nil means time.Now
+	// Counters gives the server's counters by name; nil when none runs.
+	Counters func() map[string]int64
+}
+
+// Service carries out calls. Its methods may be called concurrently.
+type Service struct {
+	Rooms
+	opt Options
+}
+
+// NewService returns a Service over rooms.
+func NewService(rooms Rooms, opt Options) *Service {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &Service{Rooms: rooms, opt: opt}
+}
+
+// calls is the table of everything that can be asked.
+func calls() map[string]call {
+	return map[string]call{
+		CallStatus:         on((*Service).status),
+		CallUnitList:       on((*Service).unitList),
+		CallUnitAdd:        on((*Service).unitAdd),
+		CallUnitSet:        on((*Service).unitSet),
+		CallUnitClose:      on((*Service).unitClose),
+		CallAccountList:    on((*Service).accountList),
+		CallAccountAdd:     on((*Service).accountAdd),
+		CallAccountSet:     on((*Service).accountSet),
+		CallAccountImport:  on((*Service).accountImport),
+		CallGroupList:      on((*Service).groupList),
+		CallGroupAdd:       on((*Service).groupAdd),
+		CallGroupSet:       on((*Service).groupSet),
+		CallGroupRemove:    on((*Service).groupRemove),
+		CallAliasList:      on((*Service).aliasList),
+		CallAliasAdd:       on((*Service).aliasAdd),
+		CallAliasRemove:    on((*Service).aliasRemove),
+		CallDomainAdd:      on((*Service).domainAdd),
+		CallMailboxList:    on((*Service).mailboxList),
+		CallDocumentList:   on((*Service).documentList),
+		CallDocumentShow:   on((*Service).documentShow),
+		CallDocumentAct:    on((*Service).documentAct),
+		CallRegisterShow:   on((*Service).registerShow),
+		CallQueueList:      on((*Service).queueList),
+		CallQueueAct:       on((*Service).queueAct),
+		CallJournalEntries: on((*Service).journalEntries),
+	}
+}
+
+// actor names whoever has reached the control interface: an administrator at
+// the command line.
+func actor(name string) journal.Actor {
+	if name == "" {
+		name = "cli"
+	}
+	return journal.System(name)
+}
+
+// account finds the account that a login names.
+func (s *Service) account(login string) (directory.Account, error) {
+	a, err := mail.ParseAddress(login, true)
+	if err != nil {
+		return directory.Account{}, err
+	}
+	acct, ok := s.Directory.Snapshot().AccountByLogin(a)
+	if !ok {
+		return directory.Account{}, fault.New(fault.NotFound, fault.Text{
+			EN: "there is no account " + login, VI: "không có tài khoản " + login,
+		})
+	}
+	return acct, nil
+}
+
+// unit finds a unit by its code, its short name or its address.
+func (s *Service) unit(name string) (directory.Unit, error) {
+	snap := s.Directory.Snapshot()
+	if u, ok := snap.UnitByCode(name); ok {
+		return u, nil
+	}
+	if a, err := mail.ParseAddress(name, true); err == nil {
+		if u, ok := snap.UnitByAddress(a); ok {
+			return u, nil
+		}
+	}
+	for _, u := range snap.Units() {
+		if u.ShortName == name && u.Exists(s.opt.Now()) {
+			return u, nil
+		}
+	}
+	return directory.Unit{}, fault.New(fault.NotFound, fault.Text{
+		EN: fmt.Sprintf("there is no unit %q; name it by code, short name or address", name),
+		VI: fmt.Sprintf("không có đơn vị %q; hãy ghi mã, tên viết tắt hoặc địa chỉ", name),
+	})
+}
+
+// CallStatus asks how the server is.
+const CallStatus = "status"
+
+// None is a request without anything to say.
+type None struct{}
+
+// Status is the answer to CallStatus.
+type Status struct {
+	Version  string           `json:"version"`
+	Running  bool             `json:"running"`
+	Started  time.Time        `json:"started,omitzero"`
+	Units    int              `json:"units"`
+	Accounts int              `json:"accounts"`
+	Groups   int              `json:"groups"`
+	Domains  []string         `json:"domains"`
+	Journal  int64            `json:"journal_entries"`
+	Queue    int              `json:"queue_items"`
+	Counters map[string]int64 `json:"counters,omitempty"`
+}
+
+func (s *Service) status(ctx context.Context, _ None, _ Progress) (any, error) {
+	snap := s.Directory.Snapshot()
+	st := Status{
+		Version: s.opt.Version, Running: !s.opt.Started.IsZero(), Started: s.opt.Started,
+		Units: len(snap.Units()), Accounts: len(snap.Accounts()), Groups: len(snap.Groups()), Domains: snap.Domains(),
+	}
+	if s.opt.Counters != nil {
+		st.Counters = s.opt.Counters()
+	}
+	err := s.DB.View(ctx, func(r sqldb.Reader) (err error) {
+		st.Journal, _, err = journal.Head(ctx, r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	items, err := s.Queue.List(ctx, queue.Filter{})
+	st.Queue = len(items)
+	return st, err
+}

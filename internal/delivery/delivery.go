@@ -1,0 +1,150 @@
+// Package delivery accepts messages: it decides who may send what to whom,
+// and puts an accepted message where it belongs in one transaction — the
+// stored message, an entry in every local mailbox, the document with a
+// dispatch per unit, the queue for other servers, and the journal.
+//
+// When [Incoming.Commit] returns nil, all of that is on disk; when it returns an
+// error, nothing of it is. So a document is never delivered without being
+// registered as a dispatch, nor the reverse.
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"vanthu/docstore"
+	"vanthu/internal/directory"
+	"vanthu/internal/fault"
+	"vanthu/internal/mail"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/queue"
+	"vanthu/internal/sqldb"
+)
+
+// Stores are the rooms that an accepted message goes to.
+type Stores struct {
+	DB        *sqldb.DB
+	Directory *directory.Directory
+	Mail      *mailstore.Store
+	Documents *docstore.Store
+	Queue     *queue.Queue
+}
+
+// Options tunes a Delivery; the zero value works but for Hostname.
+type Options struct {
+	Hostname string // our name in Received fields
+	// HasRoute tells whether mail for a foreign domain has a way out. Nil means
+	// none has: by default mail stays inside.
+	HasRoute func(domain string) bool
+	// DedupeWindow is how long an identical message of the same sender to the
+	// same recipients counts as sent again; 0 means 24 hours.
+	DedupeWindow time.Duration
+	Now          func() time.Time // nil means time.Now
+	Log          *slog.Logger     // nil discards
+}
+
+// Delivery accepts messages. Its methods may be called concurrently.
+type Delivery struct {
+	stores Stores
+	opt    Options
+	recent *recent
+	stats  Stats
+}
+
+// Stats counts what happened since the start.
+type Stats struct {
+	Accepted   atomic.Int64 // messages
+	Copies     atomic.Int64 // entries in local mailboxes
+	Documents  atomic.Int64 // documents recognised
+	Dispatches atomic.Int64
+	Queued     atomic.Int64 // recipients handed to the queue
+	Refused    atomic.Int64 // messages refused by policy after their body was read
+}
+
+// New returns a Delivery over stores.
+func New(stores Stores, opt Options) *Delivery {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.DedupeWindow == 0 {
+		opt.DedupeWindow = 24 * time.Hour
+	}
+	return &Delivery{stores: stores, opt: opt, recent: newRecent(opt.DedupeWindow)}
+}
+
+// Stats gives the counters.
+func (d *Delivery) Stats() *Stats { return &d.stats }
+
+// Origin is where a message comes from.
+type Origin struct {
+	Session  string              // session id, for the log
+	Remote   netip.AddrPort      // the client
+	Helo     string              // what the client calls itself, already checked for control characters
+	Protocol string              // "with" keyword of the Received field: ESMTP, ESMTPS, ESMTPA, ESMTPSA, LMTP. RFC 3848.
+	TLS      string              // version and cipher for the Received field, "" in clear
+	Account  directory.AccountID // who has logged in; 0 for nobody
+}
+
+// CheckSender says whether o may send with the reverse-path from.
+//
+// An account may use its own addresses and those it was granted; somebody who
+// has not logged in may not use one of ours. RFC 6409, section 6.1.
+func (d *Delivery) CheckSender(_ context.Context, o Origin, from mail.Path) error {
+	snap := d.stores.Directory.Snapshot()
+	switch {
+	case from.Null:
+		return nil
+	case o.Account != 0:
+		if !snap.MaySendAs(o.Account, from.Address) {
+			return errNotYours(from.Address)
+		}
+	case snap.IsLocal(from.Address.Domain):
+		return fault.New(fault.Denied, fault.Text{
+			EN: "senders of this domain must log in", VI: "người gửi thuộc tên miền này phải đăng nhập",
+		})
+	}
+	return nil
+}
+
+func errNotYours(a mail.Address) error {
+	return fault.New(fault.Denied, fault.Text{
+		EN: "the address " + a.String() + " is not one that you may send as",
+		VI: "bạn không được gửi thư bằng địa chỉ " + a.String(),
+	})
+}
+
+// CheckRecipient says whether o may send to the address. Unknown local
+// addresses are of kind NotFound; another domain is Denied unless o has logged
+// in and there is a route.
+func (d *Delivery) CheckRecipient(_ context.Context, o Origin, _ mail.Path, to mail.Address) error {
+	t, err := d.stores.Directory.Snapshot().Resolve(to)
+	if err != nil {
+		return err
+	}
+	switch t.Kind {
+	case directory.TargetExternal:
+		if o.Account == 0 {
+			return fault.New(fault.Denied, fault.Text{EN: "relaying is not allowed", VI: "không được chuyển tiếp thư ra ngoài"})
+		}
+		return d.checkRoute(to.Domain)
+	case directory.TargetAlias:
+		return d.checkRoute(t.Addr.Domain)
+	}
+	return nil
+}
+
+func (d *Delivery) checkRoute(domain string) error {
+	if d.opt.HasRoute != nil && d.opt.HasRoute(domain) {
+		return nil
+	}
+	return fault.New(fault.Denied, fault.Text{
+		EN: "this server sends mail only inside the organisation; there is no route to " + domain,
+		VI: "máy chủ chỉ gửi thư trong nội bộ; không có đường tới " + domain,
+	})
+}

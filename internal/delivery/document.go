@@ -1,0 +1,277 @@
+package delivery
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+
+	"vanthu/docstore"
+	"vanthu/internal/directory"
+	"vanthu/internal/edoc"
+	"vanthu/internal/fault"
+	"vanthu/internal/journal"
+	"vanthu/internal/mail"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
+)
+
+// document is what was recognised in a message that is an official document.
+type document struct {
+	rec        edoc.Recognition
+	issuer     directory.Unit // zero ID: from outside
+	issuerName string
+	files      []docstore.File
+	kind       map[string]docstore.Kind // by the key of an address in To or Cc
+	units      int                      // dispatches made
+	again      bool                     // accepted before, now for further units
+}
+
+// recognize looks whether the message is an official document to a unit, and
+// refuses what the rules keep out. It returns nil for ordinary mail.
+func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*document, error) {
+	m := fin.Scan
+	input := edoc.Input{Subject: m.Envelope.Subject, Now: in.d.opt.Now()}
+	for i := range m.Header {
+		if edoc.IsDeclaredField(m.Header[i].Name) {
+			input.Header = m.Header.Text
+			break
+		}
+	}
+	toUnits := false
+	for _, r := range in.local {
+		if r.Detail != "" {
+			input.Details = append(input.Details, r.Detail)
+		}
+		toUnits = toUnits || r.Kind == directory.ToUnit
+	}
+	atts := m.Attachments()
+	for i := range atts {
+		a := &atts[i]
+		input.Files = append(input.Files, edoc.File{
+			Name: a.Name, Type: a.Type, Size: a.Part.BodyLen,
+			Open: func() (io.Reader, error) { return a.Part.Decoder(fin), nil },
+		})
+	}
+	rec := edoc.Recognize(input)
+	secret, err := secretText(m.Root, fin)
+	if err != nil {
+		return nil, err
+	}
+	if max(secret, rec.Secret) != edoc.SecretNone {
+		return nil, in.refuseSecret(ctx, fin)
+	}
+	if !toUnits || !rec.IsDocument() {
+		return nil, nil //nolint:nilnil // ordinary mail
+	}
+	if rec.Invalid() {
+		return nil, errDeclaration(rec.Problems)
+	}
+	doc := &document{rec: rec}
+	if err := in.setIssuer(doc, m); err != nil {
+		return nil, err
+	}
+	if err := in.setKinds(doc, m); err != nil {
+		return nil, err
+	}
+	if err := doc.describeFiles(fin, atts); err != nil {
+		return nil, err
+	}
+	return doc, nil
+}
+
+// maxSecretText is how much of a text part is searched for a secrecy mark, in
+// octets before decoding: marks stand on the first page.
+const maxSecretText = 200 << 10
+
+// secretText looks for a line that is a secrecy mark in every text part, also
+// in attached ones and in those of attached messages.
+func secretText(p *mail.Part, r io.ReaderAt) (edoc.SecretLevel, error) {
+	if p.Message != nil {
+		return secretText(p.Message.Root, r)
+	}
+	level := edoc.SecretNone
+	for _, c := range p.Children {
+		l, err := secretText(c, r)
+		if err != nil {
+			return level, err
+		}
+		level = max(level, l)
+	}
+	if p.Type != "text" || p.IsMultipart() {
+		return level, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(p.Decoder(r), maxSecretText))
+	if err != nil {
+		return level, fmt.Errorf("read a text part: %w", err)
+	}
+	return max(level, edoc.CheckSecret("", string(text))), nil
+}
+
+// errDeclaration tells the sender what is wrong with the document's data.
+func errDeclaration(problems []edoc.Problem) error {
+	var en, vi []string
+	for _, p := range problems {
+		if !p.Warning() {
+			en, vi = append(en, p.Code+": "+p.Text.EN), append(vi, p.Code+": "+p.Text.VI)
+		}
+	}
+	return fault.New(fault.Invalid, fault.Text{
+		EN: "the document's data are wrong: " + strings.Join(en, "; "),
+		VI: "dữ liệu văn bản sai: " + strings.Join(vi, "; "),
+	})
+}
+
+// setIssuer finds the unit that sends the document. NĐ 30/2020, article 4 and
+// 18: documents go out through the unit's clerks.
+func (in *Incoming) setIssuer(doc *document, m *mail.Message) error {
+	snap := in.d.stores.Directory.Snapshot()
+	if in.origin.Account == 0 { // another organisation's server; its own rules apply there
+		doc.issuerName = in.env.From.String()
+		if len(m.Envelope.From) > 0 && m.Envelope.From[0].Name != "" {
+			doc.issuerName = m.Envelope.From[0].Name
+		}
+		return nil
+	}
+	if len(m.Envelope.From) > 0 {
+		if a, err := mail.ParseAddress(m.Envelope.From[0].Addr, true); err == nil {
+			if u, ok := snap.UnitByAddress(a); ok && snap.HasRole(in.origin.Account, u.ID, directory.RoleClerk) {
+				doc.issuer, doc.issuerName = u, u.Name
+				return nil
+			}
+		}
+	}
+	if acct, ok := snap.Account(in.origin.Account); ok {
+		for _, r := range acct.Roles {
+			if u, ok := snap.Unit(r.Unit); ok && r.Role == directory.RoleClerk && u.Exists(in.d.opt.Now()) {
+				doc.issuer, doc.issuerName = u, u.Name
+				return nil
+			}
+		}
+	}
+	return fault.New(fault.Denied, fault.Text{
+		EN: "only a clerk (van thu) sends official documents to units; pass it to the clerk of your unit",
+		VI: "chỉ văn thư được gửi văn bản tới các đơn vị; hãy chuyển cho văn thư đơn vị mình",
+	})
+}
+
+// setKinds tells chính (To) from để biết (Cc), and refuses recipients that
+// nobody can see: the places of receipt belong to a document. edoc.md §4.5.
+func (in *Incoming) setKinds(doc *document, m *mail.Message) error {
+	doc.kind = map[string]docstore.Kind{}
+	note := func(list []mail.HeaderAddress, k docstore.Kind) {
+		for _, a := range list {
+			if addr, err := mail.ParseAddress(a.Addr, true); err == nil {
+				if _, ok := doc.kind[addr.Key()]; !ok {
+					doc.kind[addr.Key()] = k
+				}
+			}
+		}
+	}
+	note(m.Envelope.To, docstore.KindMain)
+	note(m.Envelope.Cc, docstore.KindInfo)
+	for _, r := range in.env.To {
+		if _, ok := doc.kind[r.Addr.Key()]; !ok {
+			return fault.New(fault.Denied, fault.Text{
+				EN: "an official document has no blind recipients (Bcc): name " + r.Addr.String() + " in To or Cc",
+				VI: "văn bản không được gửi ẩn (Bcc): hãy ghi " + r.Addr.String() + " ở To hoặc Cc",
+			})
+		}
+	}
+	return nil
+}
+
+// kindOf gives how a final recipient was addressed: by itself or by its group.
+func (doc *document) kindOf(r directory.Recipient) docstore.Kind {
+	for _, a := range []mail.Address{r.Addr, r.Via} {
+		if k, ok := doc.kind[a.Key()]; ok {
+			return k
+		}
+	}
+	return docstore.KindMain
+}
+
+// describeFiles hashes the decoded attachments: their hash is their identity,
+// whatever mail carried them. QCVN 12:2026/BCA, 3.5.2.1.10.
+func (doc *document) describeFiles(fin *mailstore.Finished, atts []mail.Attachment) error {
+	role := docstore.FileMain
+	for _, a := range atts {
+		h := sha256.New()
+		n, err := io.Copy(h, a.Part.Decoder(fin))
+		if err != nil {
+			return fmt.Errorf("read an attachment: %w", err)
+		}
+		f := docstore.File{Role: role, Name: a.Name, MediaType: a.Type, Size: n}
+		h.Sum(f.SHA256[:0])
+		if strings.HasSuffix(strings.ToLower(a.Name), ".edxml") {
+			f.Role = docstore.FileEdXML
+		} else {
+			role = docstore.FileAnnex
+		}
+		doc.files = append(doc.files, f)
+	}
+	return nil
+}
+
+// intake records the document with a dispatch for each unit that got it.
+func (in *Incoming) intake(
+	ctx context.Context, tx *sqldb.Tx, fin *mailstore.Finished, doc *document,
+	msg mailstore.MessageID, local []directory.Recipient, drops []mailstore.Drop, got []mailstore.Dropped,
+) error {
+	var to []docstore.Recipient
+	for i, r := range local {
+		if r.Kind != directory.ToUnit || r.Unit == doc.issuer.ID || got[i].Err != nil {
+			continue
+		}
+		to = append(to, docstore.Recipient{
+			Unit: r.Unit, Address: r.Addr, Kind: doc.kindOf(r),
+			Place: docstore.Place{Mailbox: int64(drops[i].Mailbox), UID: int64(got[i].UID)},
+		})
+	}
+	if len(to) == 0 {
+		return nil // only to the issuer itself
+	}
+	doc.units = len(to)
+	_, err := in.d.stores.Documents.Intake(ctx, tx, docstore.In{
+		Recognition: doc.rec,
+		Issuer:      doc.issuer.ID, IssuerName: doc.issuerName, From: in.origin.Account,
+		MailID: docstore.MailID(fin.Scan.Envelope.MessageID), Message: docstore.MessageRef(msg),
+		BodySHA256: fin.SHA256, QueueID: string(in.id), Files: doc.files, Recipients: to,
+		Actor: in.actor(), Source: docstore.SourceSMTP,
+	})
+	return err
+}
+
+// appendTrace adds the fields that tell a client program what was recognised.
+func (doc *document) appendTrace(b []byte) []byte {
+	b = fmt.Appendf(b, "X-VB-Nhan-Dien: %s\r\n", doc.rec.Level)
+	if doc.issuer.ID != 0 {
+		b = fmt.Appendf(b, "X-VB-Don-Vi-Gui: %s\r\n", doc.issuer.Code)
+	}
+	return b
+}
+
+// refuseSecret writes the incident without keeping anything of the content
+// but its hash: state secrets must not lie in this system (Luật BVBMNN
+// 117/2025/QH15; QĐ 28/2018/QĐ-TTg, article 1).
+func (in *Incoming) refuseSecret(ctx context.Context, fin *mailstore.Finished) error {
+	err := in.d.stores.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		_, err := journal.Append(ctx, tx, journal.Event{
+			At: in.d.opt.Now(), Type: "incident.secrecy", Actor: in.actor(), Subject: string(in.id),
+			Data: map[string]any{
+				"sha256": hex.EncodeToString(fin.SHA256[:]), "size": fin.Size, "client": in.origin.Remote.String(),
+			},
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	in.d.opt.Log.Warn("message with a secrecy mark refused", "queue_id", string(in.id), "session", in.origin.Session)
+	return fault.New(fault.Denied, fault.Text{
+		EN: "the message bears a state secrecy mark; this system neither keeps nor passes it on: see your secrecy officer",
+		VI: "nội dung có dấu chỉ độ mật; hệ thống không lưu và không chuyển; hãy liên hệ cán bộ bảo vệ bí mật nhà nước",
+	})
+}

@@ -1,0 +1,408 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"vanthu/docstore"
+	"vanthu/internal/directory"
+	"vanthu/internal/fault"
+	"vanthu/internal/journal"
+	"vanthu/internal/mail"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/queue"
+	"vanthu/internal/sqldb"
+)
+
+// maxReceived is how many Received fields a message may have before it is
+// taken to run in a circle. RFC 5321, section 6.3.
+const maxReceived = 100
+
+// Incoming is one message on its way in. It belongs to one goroutine. It must
+// be ended by Commit or Abort.
+type Incoming struct {
+	d      *Delivery
+	origin Origin
+	env    mail.Envelope
+	local  []directory.Recipient
+	remote []mail.Address
+	body   *mailstore.Body
+	id     queue.ID
+	ended  bool
+}
+
+// Accepted is what the sender is told.
+type Accepted struct {
+	QueueID queue.ID
+	// Repeated: the same message had been accepted before; nothing was done.
+	Repeated bool
+}
+
+// Begin starts to take a message in. Every recipient has passed
+// CheckRecipient; each mailbox gets the message once, whatever ways lead there.
+func (d *Delivery) Begin(_ context.Context, o Origin, env mail.Envelope) (*Incoming, error) {
+	in := &Incoming{d: d, origin: o, env: env, id: newQueueID(d.opt.Now())}
+	if err := in.expand(d.stores.Directory.Snapshot()); err != nil {
+		return nil, err
+	}
+	in.body = d.stores.Mail.NewBody()
+	return in, nil
+}
+
+// newQueueID makes a name that sorts by time and that nobody can guess.
+func newQueueID(at time.Time) queue.ID {
+	return queue.ID(ulid.MustNew(ulid.Timestamp(at), ulid.DefaultEntropy()).String())
+}
+
+func (in *Incoming) expand(snap *directory.Snapshot) error {
+	type box struct {
+		account directory.AccountID
+		unit    directory.UnitID
+	}
+	seen := map[box]bool{}
+	out := map[mail.Address]bool{}
+	for _, r := range in.env.To {
+		all, err := snap.Expand(r.Addr)
+		if err != nil {
+			return err
+		}
+		for _, x := range all {
+			if x.Kind == directory.ToExternal {
+				if !out[x.Addr] {
+					out[x.Addr] = true
+					in.remote = append(in.remote, x.Addr)
+				}
+				continue
+			}
+			if k := (box{x.Account, x.Unit}); !seen[k] {
+				seen[k] = true
+				in.local = append(in.local, x)
+			}
+		}
+	}
+	return nil
+}
+
+// Write takes the next octets of the body. Its errors are those of the disk
+// and of limits; the message is then lost and must be aborted.
+func (in *Incoming) Write(p []byte) (int, error) { return in.body.Write(p) }
+
+// Abort forgets the message.
+func (in *Incoming) Abort() {
+	if !in.ended {
+		in.ended = true
+		in.body.Abort()
+	}
+}
+
+// Commit accepts the message: it returns nil only after everything is on
+// disk. What the sender did wrong is of kind Invalid or Denied; then the
+// journal has the refusal where the rules want one, and nothing else is kept.
+func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
+	if in.ended {
+		return Accepted{}, errors.New("delivery: message committed twice")
+	}
+	in.ended = true
+	d := in.d
+	fin, err := in.body.Finish()
+	if err != nil {
+		return Accepted{}, err
+	}
+	defer func() { err = errors.Join(err, fin.Release()) }()
+
+	if err := in.checkMessage(fin.Scan); err != nil {
+		return Accepted{}, d.refused(err)
+	}
+	doc, err := in.recognize(ctx, fin)
+	if err != nil {
+		return Accepted{}, d.refused(err)
+	}
+	key := in.dedupeKey(fin.SHA256)
+	if id, ok := d.recent.find(key, d.opt.Now()); ok {
+		return Accepted{QueueID: id, Repeated: true}, nil
+	}
+	if err := d.stores.DB.Update(ctx, func(tx *sqldb.Tx) (err error) {
+		acc, err = in.store(ctx, tx, fin, doc)
+		return err
+	}); err != nil {
+		return Accepted{}, err
+	}
+	d.recent.add(key, acc.QueueID, d.opt.Now())
+	return acc, nil
+}
+
+func (d *Delivery) refused(err error) error {
+	if k := fault.KindOf(err); k == fault.Invalid || k == fault.Denied || k == fault.Conflict {
+		d.stats.Refused.Add(1)
+	}
+	return err
+}
+
+// checkMessage refuses what no recipient should get.
+func (in *Incoming) checkMessage(m *mail.Message) error {
+	if m.Defects&(mail.DefectBareCR|mail.DefectBareLF|mail.DefectNUL) != 0 {
+		return fault.New(fault.Invalid, fault.Text{
+			EN: "the message has line ends other than CR LF, or zero octets",
+			VI: "thư có ký tự xuống dòng sai chuẩn hoặc ký tự rỗng",
+		})
+	}
+	if n := m.Header.Count("Received"); n > maxReceived {
+		return fault.New(fault.Invalid, fault.Text{
+			EN: "the message has passed too many servers: it runs in a circle",
+			VI: "thư đã qua quá nhiều máy chủ, có thể đang chạy vòng",
+		})
+	}
+	if in.origin.Account == 0 {
+		return nil
+	}
+	// What our own people send must say truly who they are. RFC 6409, section
+	// 6.1; two From fields let one be checked and another be shown.
+	for _, name := range []string{"From", "Sender"} {
+		if m.Header.Count(name) > 1 {
+			return fault.New(fault.Invalid, fault.Text{
+				EN: "the message has more than one " + name + " field", VI: "thư có nhiều hơn một trường " + name,
+			})
+		}
+	}
+	snap := in.d.stores.Directory.Snapshot()
+	for _, a := range append(m.Envelope.From[:len(m.Envelope.From):len(m.Envelope.From)], m.Envelope.Sender...) {
+		if a.Group != mail.GroupNone {
+			continue
+		}
+		addr, err := mail.ParseAddress(a.Addr, true)
+		if err != nil || !snap.MaySendAs(in.origin.Account, addr) {
+			return fault.New(fault.Denied, fault.Text{
+				EN: "the From field names an address that you may not send as",
+				VI: "trường From ghi địa chỉ mà bạn không được dùng để gửi",
+			})
+		}
+	}
+	return nil
+}
+
+// store writes everything into tx.
+func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Finished, doc *document) (Accepted, error) {
+	d := in.d
+	now := d.opt.Now()
+	local := in.local
+	if doc != nil {
+		first, rest, err := in.notYetSent(ctx, tx, fin, doc)
+		if err != nil {
+			return Accepted{}, err
+		}
+		if first != "" && len(rest) == 0 && len(in.remote) == 0 {
+			return Accepted{QueueID: first, Repeated: true}, nil
+		}
+		local = rest
+	}
+	msg, err := d.stores.Mail.Store(ctx, tx, fin, in.trace(now, doc), now)
+	if err != nil {
+		return Accepted{}, err
+	}
+	drops, err := in.drops(ctx, tx, local, doc)
+	if err != nil {
+		return Accepted{}, err
+	}
+	got, err := d.stores.Mail.DeliverMany(ctx, tx, drops, msg)
+	if err != nil {
+		return Accepted{}, err
+	}
+	failed, err := undelivered(local, got)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if doc != nil {
+		if err := in.intake(ctx, tx, fin, doc, msg, local, drops, got); err != nil {
+			return Accepted{}, err
+		}
+	}
+	if len(in.remote) > 0 {
+		if err := d.stores.Queue.Enqueue(ctx, tx, in.id, queue.MessageRef(msg), in.env.From, in.remote); err != nil {
+			return Accepted{}, err
+		}
+	}
+	copies := len(drops) - len(failed)
+	if _, err := journal.Append(ctx, tx, journal.Event{
+		At: now, Type: "mail.accepted", Actor: in.actor(), Subject: string(in.id), Data: in.acceptedData(fin, copies),
+	}); err != nil {
+		return Accepted{}, err
+	}
+	if len(failed) > 0 && !in.env.From.Null {
+		if err := d.ReportFailure(ctx, tx, Failure{Queue: in.id, Sender: in.env.From.Address, Arrived: now, Recipients: failed}); err != nil {
+			return Accepted{}, err
+		}
+	}
+	tx.OnCommit(func() {
+		d.stats.Accepted.Add(1)
+		d.stats.Copies.Add(int64(copies))
+		d.stats.Queued.Add(int64(len(in.remote)))
+		if doc != nil {
+			d.stats.Documents.Add(1)
+			d.stats.Dispatches.Add(int64(doc.units))
+		}
+	})
+	return Accepted{QueueID: in.id}, nil
+}
+
+// notYetSent leaves out the units that have this very document already: a
+// client that did not hear our 250 sends it again, one that names further
+// units sends it to these. first is the name under which it was accepted.
+func (in *Incoming) notYetSent(
+	ctx context.Context, tx *sqldb.Tx, fin *mailstore.Finished, doc *document,
+) (first queue.ID, rest []directory.Recipient, err error) {
+	before, sent, again, err := docstore.FindSubmission(ctx, tx, docstore.Submission{
+		Issuer: doc.issuer.ID, MailID: docstore.MailID(fin.Scan.Envelope.MessageID), BodySHA256: fin.SHA256,
+	})
+	if err != nil || !again {
+		return "", in.local, err
+	}
+	doc.again = true
+	has := map[directory.UnitID]bool{}
+	for _, s := range sent {
+		has[s.To] = true
+	}
+	for _, r := range in.local {
+		if r.Kind == directory.ToUnit && !has[r.Unit] && r.Unit != doc.issuer.ID {
+			rest = append(rest, r)
+		}
+	}
+	return queue.ID(before.QueueID), rest, nil
+}
+
+// undelivered gives the recipients without room. When there is no other, the
+// message as a whole fails with the first one's error.
+func undelivered(local []directory.Recipient, got []mailstore.Dropped) (failed []FailedRecipient, err error) {
+	for i, g := range got {
+		if g.Err != nil && i < len(local) {
+			failed = append(failed, FailedRecipient{Addr: local[i].Addr, Status: "5.2.2", Text: fault.Sentence(g.Err)})
+			err = g.Err
+		}
+	}
+	if len(failed) < len(local) {
+		err = nil
+	}
+	return failed, err
+}
+
+// drops gives the mailboxes that the message goes to: the INBOX of accounts,
+// the folder for ordinary mail of units, or their folder of documents that
+// wait to be registered. The issuer's own copy comes last.
+func (in *Incoming) drops(ctx context.Context, tx *sqldb.Tx, local []directory.Recipient, doc *document) ([]mailstore.Drop, error) {
+	ms := in.d.stores.Mail
+	drops := make([]mailstore.Drop, 0, len(local)+1)
+	for _, r := range local {
+		var box mailstore.MailboxID
+		var err error
+		switch {
+		case r.Kind == directory.ToAccount:
+			box, err = ms.Inbox(ctx, tx, r.Account)
+		case doc != nil && r.Unit != doc.issuer.ID:
+			box, err = ms.UnitFolder(ctx, tx, r.Unit, mailstore.RoleIncoming)
+		default:
+			box, err = ms.UnitFolder(ctx, tx, r.Unit, mailstore.RoleUnitInbox)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find the mailbox of a recipient: %w", err)
+		}
+		drops = append(drops, mailstore.Drop{Mailbox: box})
+	}
+	if doc != nil && doc.issuer.ID != 0 && !doc.again {
+		box, err := ms.UnitFolder(ctx, tx, doc.issuer.ID, mailstore.RoleIssued)
+		if err != nil {
+			return nil, fmt.Errorf("find the issuer's folder: %w", err)
+		}
+		drops = append(drops, mailstore.Drop{Mailbox: box, Flags: mailstore.Seen})
+	}
+	return drops, nil
+}
+
+func (in *Incoming) actor() journal.Actor {
+	if in.origin.Account == 0 {
+		return journal.Actor{Kind: journal.ActorExternal, Name: in.env.From.String()}
+	}
+	name := ""
+	if a, ok := in.d.stores.Directory.Snapshot().Account(in.origin.Account); ok {
+		name = a.Login.String()
+	}
+	return journal.Actor{Kind: journal.ActorAccount, ID: int64(in.origin.Account), Name: name}
+}
+
+// acceptedData is what the journal keeps of an acceptance: who, to whom, which
+// octets; never the subject or the content.
+type acceptedData struct {
+	From       string   `json:"from"`
+	To         []string `json:"to"`
+	Recipients int      `json:"recipients"` // as the sender named them; To holds the first ones only
+	Copies     int      `json:"copies"`
+	Remote     int      `json:"remote"`
+	Size       int64    `json:"size"`
+	SHA256     string   `json:"sha256"`
+	MessageID  string   `json:"message_id"`
+	Client     string   `json:"client"`
+}
+
+func (in *Incoming) acceptedData(fin *mailstore.Finished, copies int) acceptedData {
+	const most = 100 // a circular to more names its groups; each dispatch has its own entry
+	data := acceptedData{
+		From: in.env.From.String(), Recipients: len(in.env.To), Copies: copies, Remote: len(in.remote),
+		Size: fin.Size, SHA256: fmt.Sprintf("%x", fin.SHA256), MessageID: fin.Scan.Envelope.MessageID,
+		Client: in.origin.Remote.String(),
+	}
+	data.To = make([]string, 0, min(len(in.env.To), most))
+	for _, r := range in.env.To[:min(len(in.env.To), most)] {
+		data.To = append(data.To, r.Addr.String())
+	}
+	return data
+}
+
+// trace makes the fields that we put before the received octets. RFC 5321,
+// section 4.4.
+func (in *Incoming) trace(now time.Time, doc *document) []byte {
+	b := make([]byte, 0, 512)
+	b = append(b, "Return-Path: <"...)
+	if !in.env.From.Null {
+		b = append(b, in.env.From.Address.String()...)
+	}
+	b = append(b, ">\r\nReceived: from "...)
+	helo := in.origin.Helo
+	if helo == "" {
+		helo = "unknown"
+	}
+	b = append(b, helo...)
+	b = append(b, " (["...)
+	ip := in.origin.Remote.Addr().Unmap()
+	if ip.Is6() {
+		b = append(b, "IPv6:"...)
+	}
+	b = append(b, ip.String()...)
+	b = append(b, "])\r\n\tby "...)
+	b = append(b, in.d.opt.Hostname...)
+	b = append(b, " with "...)
+	b = append(b, in.origin.Protocol...)
+	if in.env.UTF8 && !strings.HasPrefix(in.origin.Protocol, "UTF8") {
+		b = append(b, " (UTF8)"...)
+	}
+	b = append(b, " id "...)
+	b = append(b, in.id...)
+	if in.origin.TLS != "" {
+		b = append(b, "\r\n\t("...)
+		b = append(b, in.origin.TLS...)
+		b = append(b, ')')
+	}
+	b = append(b, ";\r\n\t"...)
+	b = now.In(vietnam).AppendFormat(b, time.RFC1123Z)
+	b = append(b, "\r\n"...)
+	if doc != nil {
+		b = doc.appendTrace(b)
+	}
+	return b
+}
+
+// vietnam is the product's zone: Việt Nam has had +07:00 without summer time
+// since 1975.
+var vietnam = time.FixedZone("+07:00", 7*60*60)

@@ -1,0 +1,127 @@
+package mailstore
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"vanthu/internal/sqldb"
+)
+
+// FlagOp is what STORE does with the flags it names.
+type FlagOp uint8
+
+// The three forms of STORE. RFC 9051, section 6.4.6.
+const (
+	AddFlags FlagOp = iota
+	RemoveFlags
+	ReplaceFlags
+)
+
+// FlagChange is one STORE.
+type FlagChange struct {
+	Op    FlagOp
+	Flags Flags
+	// Conditional: change only what has not changed after UnchangedSince
+	// (RFC 7162, section 3.1.3; 0 is a value of its own there).
+	Conditional    bool
+	UnchangedSince ModSeq
+}
+
+// Reflagged is an entry with its new flags.
+type Reflagged struct {
+	UID   UID
+	Flags FlagSet
+}
+
+// FlagResult is what a FlagChange did.
+type FlagResult struct {
+	Changed []Reflagged // entries whose flags are different now, by UID
+	Failed  UIDSet      // entries that UnchangedSince protected
+	ModSeq  ModSeq      // the mod-sequence of Changed; 0 when nothing changed
+}
+
+const (
+	qFlags = `SELECT uid, flags, modseq FROM entry WHERE mailbox_id = $1 AND uid >= $2 AND uid <= $3 ORDER BY uid`
+	qStore = `
+UPDATE entry SET flags = (flags & $1) | $2, modseq = $3
+WHERE mailbox_id = $4 AND uid >= $5 AND uid <= $6 AND modseq <= $7 AND ((flags & $1) | $2) <> flags`
+)
+
+// SetFlags changes the flags of the entries in set. Whether an entry is
+// protected is decided here, inside the transaction. It fails with
+// [ErrNoMailbox], [ErrBadKeyword] or [ErrTooManyKeywords]; removing a keyword
+// that the mailbox does not have is no error.
+func (s *Store) SetFlags(ctx context.Context, tx *sqldb.Tx, mailbox MailboxID, set UIDSet, ch FlagChange) (FlagResult, error) {
+	p := s.pending(tx)
+	bits, err := s.bits(ctx, p, mailbox, ch.Flags, ch.Op != RemoveFlags)
+	if err != nil {
+		return FlagResult{}, err
+	}
+	keep, add := ^FlagSet(0), bits
+	switch ch.Op {
+	case AddFlags:
+	case RemoveFlags:
+		keep, add = ^bits, 0
+	case ReplaceFlags:
+		keep = 0
+	}
+	limit := int64(math.MaxInt64)
+	if ch.Conditional {
+		limit = int64(min(ch.UnchangedSince, math.MaxInt64))
+	}
+	var res FlagResult
+	var d delta
+	counts := make([]int, len(set))
+	for i, r := range set {
+		before := len(res.Changed)
+		rows, err := tx.Query(ctx, qFlags, int64(mailbox), int64(r.First), int64(r.Last))
+		if err != nil {
+			return FlagResult{}, fmt.Errorf("read flags in mailbox %d: %w", mailbox, err)
+		}
+		err = scanAll(rows, func(scan func(...any) error) error {
+			var uid, flags, modseq int64
+			if err := scan(&uid, &flags, &modseq); err != nil {
+				return err
+			}
+			old := FlagSet(flags)
+			now := old&keep | add
+			switch {
+			case modseq > limit:
+				res.Failed = res.Failed.add(UID(uid))
+			case now != old:
+				d.reflag(old, now)
+				res.Changed = append(res.Changed, Reflagged{UID: UID(uid), Flags: now})
+			}
+			return nil
+		})
+		if err != nil {
+			return FlagResult{}, fmt.Errorf("read flags in mailbox %d: %w", mailbox, err)
+		}
+		counts[i] = len(res.Changed) - before
+	}
+	if len(res.Changed) == 0 {
+		return res, nil
+	}
+	c, _, err := s.bump(ctx, p, mailbox, d)
+	if err != nil {
+		return FlagResult{}, err
+	}
+	res.ModSeq = c.modseq
+	for i, r := range set {
+		if counts[i] == 0 {
+			continue
+		}
+		n, err := tx.Exec(ctx, qStore, int64(keep), int64(add), int64(c.modseq), int64(mailbox), int64(r.First), int64(r.Last), limit)
+		if err != nil {
+			return FlagResult{}, fmt.Errorf("change flags in mailbox %d: %w", mailbox, err)
+		}
+		if n != int64(counts[i]) {
+			return FlagResult{}, fmt.Errorf("change flags in mailbox %d: %d entries instead of %d", mailbox, n, counts[i])
+		}
+	}
+	for _, f := range res.Changed {
+		c.reflag(f.UID, f.Flags)
+	}
+	return res, nil
+}

@@ -1,0 +1,89 @@
+package mailstore
+
+import (
+	"strings"
+
+	"vanthu/internal/edoc"
+)
+
+// FolderRole says what a folder of a unit means for its documents; "" is a
+// plain mailbox. Mailboxes with a role cannot be renamed or deleted.
+type FolderRole string
+
+// The roles.
+const (
+	RoleNone       FolderRole = ""
+	RoleGroup      FolderRole = "nhom"        // a level above others, holds nothing
+	RoleUnitInbox  FolderRole = "thu"         // ordinary mail to the unit's address
+	RoleIncoming   FolderRole = "den.cho"     // arrived, waits for the clerk
+	RoleRegistered FolderRole = "den.so"      // entered in the register
+	RoleProcessing FolderRole = "den.xuly"    // being worked on
+	RoleCompleted  FolderRole = "den.xong"    // done
+	RoleRefused    FolderRole = "den.tuchoi"  // the level above the reasons, holds nothing
+	RoleIssued     FolderRole = "di.phathanh" // outgoing, issued
+	RoleTracking   FolderRole = "theodoi"     // one living message per outgoing document
+	RoleReceipts   FolderRole = "biennhan"    // evidence messages
+)
+
+// RoleRefusedFor gives the role of the folder that refuses for reason r.
+func RoleRefusedFor(r edoc.RefuseReason) FolderRole {
+	return RoleRefused + "." + FolderRole(r)
+}
+
+// Reason gives the reason that a refusal folder stands for, and false for
+// every other role.
+func (r FolderRole) Reason() (edoc.RefuseReason, bool) {
+	code, ok := strings.CutPrefix(string(r), string(RoleRefused)+".")
+	reason := edoc.RefuseReason(code)
+	return reason, ok && reason.Valid()
+}
+
+// folder is a default mailbox.
+type folder struct {
+	name string
+	role FolderRole
+	use  Use
+}
+
+// inbox is the one name that every account has. RFC 9051, section 5.1.
+const inbox = "INBOX"
+
+// accountFolders are ASCII on purpose: clients show them in the reader's
+// language by their use, and a translated name would only make them add their
+// own beside it.
+func accountFolders() []folder {
+	return []folder{
+		{name: inbox},
+		{name: "Drafts", use: UseDrafts},
+		{name: "Sent", use: UseSent},
+		{name: "Junk", use: UseJunk},
+		{name: "Trash", use: UseTrash},
+		{name: "Archive", use: UseArchive},
+	}
+}
+
+func unitFolders() []folder {
+	list := []folder{
+		{name: "Thư đến", role: RoleUnitInbox},
+		{name: "Văn bản đến", role: RoleGroup},
+		{name: "Văn bản đến/1 Chờ tiếp nhận", role: RoleIncoming},
+		{name: "Văn bản đến/2 Đã vào sổ", role: RoleRegistered},
+		{name: "Văn bản đến/4 Đang xử lý", role: RoleProcessing},
+		{name: "Văn bản đến/5 Hoàn thành", role: RoleCompleted},
+		{name: "Văn bản đến/0 Từ chối", role: RoleRefused},
+	}
+	for _, r := range edoc.RefuseReasons() {
+		if name := r.Folder(); name != "" {
+			list = append(list, folder{name: "Văn bản đến/0 Từ chối/" + name, role: RoleRefusedFor(r)})
+		}
+	}
+	return append(list,
+		folder{name: "Văn bản đi", role: RoleGroup},
+		folder{name: "Văn bản đi/2 Đã phát hành", role: RoleIssued},
+		folder{name: "Theo dõi", role: RoleTracking},
+		folder{name: "Biên nhận", role: RoleReceipts},
+	)
+}
+
+// selectable reports whether a default folder can hold messages.
+func (f folder) selectable() bool { return f.role != RoleGroup && f.role != RoleRefused }

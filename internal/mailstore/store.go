@@ -1,0 +1,236 @@
+package mailstore
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"vanthu/internal/blob"
+	"vanthu/internal/fault"
+	"vanthu/internal/mail"
+	"vanthu/internal/sqldb"
+)
+
+// Options tunes a Store; the zero value works.
+type Options struct {
+	InlineLimit  int               // bodies of up to this many octets lie in the row; 0 means 96 KiB
+	DefaultQuota int64             // octets of an account; 0 means no limit; units have none
+	Quota        func(Owner) int64 // octets of one owner, 0 for no limit; nil means DefaultQuota; called on the writer's goroutine
+	HotMessages  int               // entries of mailboxes kept in memory though nobody has them open; 0 means 2,000,000 (about 90 MB)
+	CacheOctets  int64             // stored structures kept in memory; 0 means 64 MiB
+	Limits       mail.Limits       // of the scan of incoming messages
+	Now          func() time.Time  // nil means time.Now
+	Log          *slog.Logger      // nil discards
+}
+
+// Store is the open mail store. All methods may be called concurrently; those
+// with a *sqldb.Tx only inside its function.
+type Store struct {
+	db    *sqldb.DB
+	blobs *blob.Store
+	opt   Options
+	log   *slog.Logger
+
+	// cur is the bookkeeping of the transaction that runs now. Only the
+	// writer's goroutine touches it.
+	cur *pending
+
+	owners  ownerCache
+	folders folderCache
+	hot     hotSet
+	structs structCache
+	intact  verifiedBlobs
+	buffers sync.Pool // of *[]byte, for incoming bodies
+}
+
+// Open makes a Store on an open database and blob store. It fails with
+// [ErrDamaged] when the newest large body is not in the blob store: then this
+// is the wrong folder, or it is not mounted.
+func Open(ctx context.Context, db *sqldb.DB, blobs *blob.Store, opt Options) (*Store, error) {
+	if opt.InlineLimit <= 0 {
+		opt.InlineLimit = 96 << 10
+	}
+	if opt.HotMessages <= 0 {
+		opt.HotMessages = 2_000_000
+	}
+	if opt.CacheOctets <= 0 {
+		opt.CacheOctets = 64 << 20
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{db: db, blobs: blobs, opt: opt, log: opt.Log}
+	s.hot.init(opt.HotMessages)
+	s.structs.init(opt.CacheOctets)
+	if err := s.checkBlobs(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Update runs fn in a transaction; see [sqldb.DB.Update].
+func (s *Store) Update(ctx context.Context, fn func(tx *sqldb.Tx) error) error {
+	return s.db.Update(ctx, fn)
+}
+
+// View runs fn on a snapshot; see [sqldb.DB.View].
+func (s *Store) View(ctx context.Context, fn func(r sqldb.Reader) error) error {
+	return s.db.View(ctx, fn)
+}
+
+// checkBlobs: an empty folder in place of the blob store must not look like
+// a store whose bodies are gone (reliability.md, T132).
+func (s *Store) checkBlobs(ctx context.Context) error {
+	const qNewestBlob = `SELECT sha256 FROM message WHERE in_blob = 1 ORDER BY sha256 LIMIT 1`
+	return s.db.View(ctx, func(r sqldb.Reader) error {
+		var sum []byte
+		err := r.QueryRow(ctx, qNewestBlob).Scan(&sum)
+		if sqldb.NoRows(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("look for a large body: %w", err)
+		}
+		f, err := s.blobs.Open(blob.Hash(sum))
+		if err != nil {
+			return fmt.Errorf("is this the right blob folder? %w", err)
+		}
+		return f.Close()
+	})
+}
+
+// quota gives the octets that o may use.
+func (s *Store) quota(o Owner) int64 {
+	n := int64(0)
+	switch {
+	case s.opt.Quota != nil:
+		n = s.opt.Quota(o)
+	case o.Account != 0:
+		n = s.opt.DefaultQuota
+	}
+	if n <= 0 {
+		return math.MaxInt64
+	}
+	return n
+}
+
+// pending is what one transaction has done so far, to be shown to the rest of
+// the process once it is committed.
+type pending struct {
+	tx     *sqldb.Tx
+	boxes  map[MailboxID]*change
+	sizes  map[MessageID]int64
+	owners map[MailboxID]Owner
+	trees  map[Owner]bool // whose list of mailboxes changed
+}
+
+// pending gives the bookkeeping of tx. A transaction that was undone leaves
+// its own behind until the next begins; keeping the *Tx there keeps its address
+// from being used again.
+func (s *Store) pending(tx *sqldb.Tx) *pending {
+	if s.cur == nil || s.cur.tx != tx {
+		p := &pending{
+			tx: tx, boxes: map[MailboxID]*change{}, sizes: map[MessageID]int64{},
+			owners: map[MailboxID]Owner{}, trees: map[Owner]bool{},
+		}
+		s.cur = p
+		tx.OnCommit(func() { s.publish(p) })
+	}
+	return s.cur
+}
+
+// publish runs on the writer's goroutine after each commit, in their order.
+func (s *Store) publish(p *pending) {
+	s.owners.add(p.owners)
+	for o := range p.trees {
+		s.folders.forget(o)
+	}
+	for _, c := range p.boxes {
+		s.hot.apply(c)
+	}
+	s.hot.wake(p.boxes)
+}
+
+// delta is what a change adds to the counters of a mailbox.
+type delta struct {
+	uids                              int64
+	messages, unseen, deleted, octets int64
+}
+
+// count adds n entries (1 or -1) with flags f and the given size.
+func (d *delta) count(n int64, f FlagSet, size int64) {
+	d.messages += n
+	d.octets += n * size
+	if f&Seen == 0 {
+		d.unseen += n
+	}
+	if f&Deleted != 0 {
+		d.deleted += n
+	}
+}
+
+// reflag replaces flags before by after.
+func (d *delta) reflag(before, after FlagSet) {
+	if before&Seen == 0 {
+		d.unseen--
+	}
+	if after&Seen == 0 {
+		d.unseen++
+	}
+	if before&Deleted != 0 {
+		d.deleted--
+	}
+	if after&Deleted != 0 {
+		d.deleted++
+	}
+}
+
+const qBump = `
+UPDATE mailbox SET uid_next = uid_next + $1, modseq = modseq + $2, messages = messages + $3,
+  unseen = unseen + $4, deleted = deleted + $5, octets = octets + $6
+WHERE id = $7 AND selectable = 1 AND uid_next <= $8
+RETURNING uid_next, modseq`
+
+// bump applies d to the mailbox and gives the record of its changes in this
+// transaction, with the mod-sequence taken. first is the first of d.uids new
+// UIDs.
+func (s *Store) bump(ctx context.Context, p *pending, id MailboxID, d delta) (c *change, first UID, err error) {
+	c = p.boxes[id]
+	step := int64(0)
+	if c == nil {
+		step = 1
+	}
+	var next, modseq int64
+	err = p.tx.QueryRow(ctx, qBump, d.uids, step, d.messages, d.unseen, d.deleted, d.octets, int64(id), math.MaxUint32-d.uids).Scan(&next, &modseq)
+	if sqldb.NoRows(err) {
+		return nil, 0, s.whyNotBumped(ctx, p.tx, id)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("change mailbox %d: %w", id, err)
+	}
+	if c == nil {
+		c = &change{mailbox: id}
+		p.boxes[id] = c
+	}
+	c.modseq, c.uidNext = ModSeq(modseq), UID(next)
+	return c, UID(next - d.uids), nil
+}
+
+func (s *Store) whyNotBumped(ctx context.Context, r sqldb.Reader, id MailboxID) error {
+	m, err := mailboxByID(ctx, r, id)
+	if err != nil {
+		return err
+	}
+	if !m.Selectable {
+		return ErrNoMailbox
+	}
+	return fault.New(fault.Exhausted, fault.Text{
+		EN: "the mailbox has used all message numbers", VI: "thư mục đã dùng hết số hiệu thư",
+	})
+}

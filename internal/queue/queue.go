@@ -1,0 +1,261 @@
+// Package queue holds what must leave this server: one item for each message
+// and recipient, with its own state, retry and expiry, so that one dead host
+// never holds up another recipient.
+//
+// It owns table queue_item. An item is made in the transaction that accepts
+// the message (250 is a promise) and ends in exactly one of the states done or
+// failed. A runner leases due items; a lease that is not settled in time falls
+// back by itself, so a crash in the middle of an attempt costs at most one
+// duplicate, never a loss.
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"vanthu/internal/fault"
+	"vanthu/internal/mail"
+	"vanthu/internal/sqldb"
+)
+
+// ItemID names one item: one recipient of one message.
+type ItemID int64
+
+// ID is the name of an accepted message that the sender saw in its 250.
+type ID string
+
+// MessageRef is the stored message an item carries; mailstore gives it out.
+type MessageRef int64
+
+// State of an item.
+type State string
+
+// The states. Done and Failed are final.
+const (
+	Waiting State = "waiting" // due at Next
+	Leased  State = "leased"  // an attempt is under way
+	Held    State = "held"    // an administrator stopped it
+	Done    State = "done"    // the next hop took it
+	Failed  State = "failed"  // given up; its sender has been told
+)
+
+// Item is one recipient of one message on its way out.
+type Item struct {
+	ID       ItemID       `json:"id"`
+	Queue    ID           `json:"queue_id"`
+	Message  MessageRef   `json:"-"`
+	Sender   mail.Path    `json:"-"`
+	Rcpt     mail.Address `json:"-"`
+	State    State        `json:"state"`
+	Attempts int          `json:"attempts"`
+	Created  time.Time    `json:"created"`
+	Next     time.Time    `json:"next"`
+	Expires  time.Time    `json:"expires"`
+	LastCode int          `json:"last_code,omitempty"` // SMTP reply code of the last attempt; 0 for none
+	LastText string       `json:"last_text,omitempty"`
+}
+
+// Options tunes a queue; the zero value works.
+type Options struct {
+	// Schedule is how long to wait after each failed attempt; the last one
+	// repeats. Empty means 1m, 5m, 15m, 30m, 1h. RFC 5321, section 4.5.4.1.
+	Schedule []time.Duration
+	Lifetime time.Duration    // from acceptance to giving up; 0 means 5 days
+	Lease    time.Duration    // longest attempt; 0 means 15 minutes
+	Now      func() time.Time // nil means time.Now
+}
+
+// Queue is the durable queue. Its methods may be called concurrently.
+type Queue struct {
+	db   *sqldb.DB
+	opt  Options
+	wake chan struct{}
+}
+
+// New returns the queue kept in db.
+func New(db *sqldb.DB, opt Options) *Queue {
+	if len(opt.Schedule) == 0 {
+		opt.Schedule = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour}
+	}
+	if opt.Lifetime == 0 {
+		opt.Lifetime = 5 * 24 * time.Hour
+	}
+	if opt.Lease == 0 {
+		opt.Lease = 15 * time.Minute
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &Queue{db: db, opt: opt, wake: make(chan struct{}, 1)}
+}
+
+// Wake gives a value when new items may be due.
+func (q *Queue) Wake() <-chan struct{} { return q.wake }
+
+func (q *Queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+const qInsert = `INSERT INTO queue_item
+ (queue_id, message_id, sender, rcpt, domain, state, attempts, created_us, next_us, expires_us, leased_us, last_code, last_text)
+ VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $7, $8, 0, 0, '')
+ ON CONFLICT (queue_id, rcpt) DO NOTHING`
+
+// Enqueue puts one item for each recipient into tx. The same recipient of the
+// same message is queued once.
+func (q *Queue) Enqueue(ctx context.Context, tx *sqldb.Tx, id ID, msg MessageRef, sender mail.Path, rcpts []mail.Address) error {
+	now := q.opt.Now()
+	for _, r := range rcpts {
+		if _, err := tx.Exec(ctx, qInsert, string(id), int64(msg), senderText(sender), r.String(), r.Domain,
+			sqldb.Micros(now), sqldb.Micros(now), sqldb.Micros(now.Add(q.opt.Lifetime))); err != nil {
+			return fmt.Errorf("queue %s for one recipient: %w", id, err)
+		}
+	}
+	tx.OnCommit(q.signal)
+	return nil
+}
+
+const columns = `id, queue_id, message_id, sender, rcpt, state, attempts, created_us, next_us, expires_us, last_code, last_text`
+
+const (
+	qExpireLeases = `UPDATE queue_item SET state = 'waiting', next_us = $1 WHERE state = 'leased' AND leased_us < $2`
+	qLease        = `UPDATE queue_item SET state = 'leased', leased_us = $1, attempts = attempts + 1
+ WHERE id IN (SELECT id FROM queue_item WHERE state = 'waiting' AND next_us <= $2 ORDER BY next_us, id LIMIT $3)
+ RETURNING ` + columns
+	qNextDue = `SELECT min(next_us) FROM queue_item WHERE state = 'waiting'`
+)
+
+// Lease claims up to limit items that are due, oldest first, each for
+// Options.Lease. An item leased by a process that died comes back by itself.
+func (q *Queue) Lease(ctx context.Context, limit int) (items []Item, err error) {
+	now := q.opt.Now()
+	err = q.db.Update(ctx, func(tx *sqldb.Tx) error {
+		items = nil
+		if _, err := tx.Exec(ctx, qExpireLeases, sqldb.Micros(now), sqldb.Micros(now.Add(-q.opt.Lease))); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, qLease, sqldb.Micros(now), sqldb.Micros(now), limit)
+		if err != nil {
+			return err
+		}
+		items, err = scanItems(rows)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lease queue items: %w", err)
+	}
+	return items, nil
+}
+
+// NextDue is when the next waiting item is due; ok is false when none waits.
+func (q *Queue) NextDue(ctx context.Context) (at time.Time, ok bool, err error) {
+	var us sql.NullInt64
+	err = q.db.View(ctx, func(r sqldb.Reader) error { return r.QueryRow(ctx, qNextDue).Scan(&us) })
+	return sqldb.Time(us.Int64), us.Valid, err
+}
+
+// Result is how an attempt for one item ended.
+type Result struct {
+	Code int    // SMTP reply code; 0 when no reply was received
+	Text string // the reply's text or the cause, for the administrator and the delivery report
+}
+
+// Class sorts a result by RFC 5321, section 4.2.1: 2yz done, 5yz failed, all
+// else to be tried again. No reply at all is temporary.
+func (r Result) Class() State {
+	switch r.Code / 100 {
+	case 2:
+		return Done
+	case 5:
+		return Failed
+	}
+	return Waiting
+}
+
+const qSettle = `UPDATE queue_item SET state = $1, next_us = $2, last_code = $3, last_text = $4
+ WHERE id = $5 AND state = 'leased'`
+
+// Settle ends the lease of an item in tx and returns its new state: Done,
+// Failed, or Waiting for the next attempt. An item past its expiry fails.
+// The caller writes what follows from it, such as a report to the sender, in
+// the same transaction. It returns [ErrNotLeased] when the lease was lost.
+func (q *Queue) Settle(ctx context.Context, tx *sqldb.Tx, it Item, r Result) (State, error) {
+	now := q.opt.Now()
+	state := r.Class()
+	next := now
+	if state == Waiting {
+		next = now.Add(q.delay(it.Attempts))
+		if next.After(it.Expires) {
+			state = Failed
+		}
+	}
+	n, err := tx.Exec(ctx, qSettle, string(state), sqldb.Micros(next), r.Code, clip(r.Text), int64(it.ID))
+	if err != nil {
+		return "", fmt.Errorf("settle queue item %d: %w", it.ID, err)
+	}
+	if n == 0 {
+		return "", ErrNotLeased
+	}
+	return state, nil
+}
+
+// ErrNotLeased: the item's lease ended, or somebody else settled it.
+var ErrNotLeased = fault.New(fault.Conflict, fault.Text{EN: "the queue item is not under way"})
+
+// delay is the wait after the n-th attempt, n from 1.
+func (q *Queue) delay(n int) time.Duration {
+	i := min(max(n-1, 0), len(q.opt.Schedule)-1)
+	return q.opt.Schedule[i]
+}
+
+func scanItems(rows *sql.Rows) (items []Item, err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var it Item
+		var sender, rcpt string
+		var created, next, expires int64
+		if err := rows.Scan(&it.ID, &it.Queue, &it.Message, &sender, &rcpt, &it.State, &it.Attempts,
+			&created, &next, &expires, &it.LastCode, &it.LastText); err != nil {
+			return nil, err
+		}
+		if it.Rcpt, err = mail.ParseAddress(rcpt, true); err != nil {
+			return nil, fmt.Errorf("queue item %d: recipient: %w", it.ID, err)
+		}
+		if it.Sender, err = parseSender(sender); err != nil {
+			return nil, fmt.Errorf("queue item %d: sender: %w", it.ID, err)
+		}
+		it.Created, it.Next, it.Expires = sqldb.Time(created), sqldb.Time(next), sqldb.Time(expires)
+		items = append(items, it)
+	}
+	return items, rows.Err()
+}
+
+func senderText(p mail.Path) string {
+	if p.Null {
+		return ""
+	}
+	return p.Address.String()
+}
+
+func parseSender(s string) (mail.Path, error) {
+	if s == "" {
+		return mail.Path{Null: true}, nil
+	}
+	a, err := mail.ParseAddress(s, true)
+	return mail.Path{Address: a}, err
+}
+
+// clip keeps what a foreign server said within bounds.
+func clip(s string) string {
+	const longest = 1000
+	if len(s) > longest {
+		s = s[:longest]
+	}
+	return s
+}

@@ -1,0 +1,246 @@
+// Package transport runs the queue: it takes what is due to other servers by
+// SMTP, and tells senders what could not be delivered.
+//
+// Only routes that were configured are used; by default nothing leaves. An
+// attempt carries one message to all its recipients behind the same route.
+// Each recipient's result is settled by itself, together with the delivery
+// report that follows from a failure, in one transaction.
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"vanthu/internal/delivery"
+	"vanthu/internal/fault"
+	"vanthu/internal/journal"
+	"vanthu/internal/queue"
+	"vanthu/internal/sqldb"
+)
+
+// Source opens the octets of a queued message.
+type Source interface {
+	// OpenMessage gives the whole message, with our trace fields, and its size.
+	OpenMessage(ctx context.Context, msg queue.MessageRef) (io.ReadCloser, int64, error)
+}
+
+// Reporter tells a sender what could not be delivered; internal/delivery does.
+type Reporter interface {
+	ReportFailure(ctx context.Context, tx *sqldb.Tx, f delivery.Failure) error
+}
+
+// Options tunes a Runner; the zero value works but for Hostname.
+type Options struct {
+	Hostname string        // our name in EHLO and reports
+	Routes   []Route       // where mail for other domains goes
+	Workers  int           // attempts at the same time; 0 means 8
+	Poll     time.Duration // longest wait between looks at the queue; 0 means 30 s
+	Timeout  time.Duration // for each step of an attempt; 0 means 2 minutes
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Runner takes queued mail to other servers.
+type Runner struct {
+	db       *sqldb.DB
+	queue    *queue.Queue
+	source   Source
+	reporter Reporter
+	opt      Options
+}
+
+// New returns a Runner over the queue kept in db.
+func New(db *sqldb.DB, q *queue.Queue, source Source, reporter Reporter, opt Options) *Runner {
+	if opt.Workers <= 0 {
+		opt.Workers = 8
+	}
+	if opt.Poll <= 0 {
+		opt.Poll = 30 * time.Second
+	}
+	if opt.Timeout <= 0 {
+		opt.Timeout = 2 * time.Minute
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Runner{db: db, queue: q, source: source, reporter: reporter, opt: opt}
+}
+
+// HasRoute tells whether mail for a domain has a way out.
+func (r *Runner) HasRoute(domain string) bool {
+	_, ok := r.route(domain)
+	return ok
+}
+
+// Run attempts due items until ctx ends, then waits for the attempts under
+// way. It returns nil after a clean stop; an error of the database is logged
+// and tried again, since mail that waits is safe.
+func (r *Runner) Run(ctx context.Context) error {
+	work := make(chan []queue.Item)
+	var wg sync.WaitGroup
+	for range r.opt.Workers {
+		wg.Go(func() {
+			for group := range work {
+				r.attempt(context.WithoutCancel(ctx), group)
+			}
+		})
+	}
+	defer wg.Wait()
+	defer close(work)
+	for {
+		items, err := r.queue.Lease(ctx, r.opt.Workers*10)
+		if err != nil && ctx.Err() == nil {
+			r.opt.Log.Error("cannot read the queue", "err", err)
+		}
+		for _, group := range byRoute(items, r.route) {
+			work <- group
+		}
+		if len(items) > 0 {
+			continue
+		}
+		timer := time.NewTimer(r.wait(ctx))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-r.queue.Wake():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// wait is how long nothing will be due.
+func (r *Runner) wait(ctx context.Context) time.Duration {
+	at, ok, err := r.queue.NextDue(ctx)
+	if err != nil || !ok {
+		return r.opt.Poll
+	}
+	return min(max(at.Sub(r.opt.Now()), 100*time.Millisecond), r.opt.Poll)
+}
+
+// byRoute groups leased items that can go in one SMTP transaction.
+func byRoute(items []queue.Item, route func(string) (Route, bool)) [][]queue.Item {
+	type key struct {
+		id   queue.ID
+		addr string
+	}
+	at := map[key]int{}
+	var groups [][]queue.Item
+	for _, it := range items {
+		k := key{id: it.Queue}
+		if rt, ok := route(it.Rcpt.Domain); ok {
+			k.addr = rt.addr()
+		}
+		i, ok := at[k]
+		if !ok {
+			i = len(groups)
+			at[k] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], it)
+	}
+	return groups
+}
+
+// attempt makes one SMTP transaction for a group and settles each recipient.
+func (r *Runner) attempt(ctx context.Context, group []queue.Item) {
+	results := make([]queue.Result, len(group))
+	rt, ok := r.route(group[0].Rcpt.Domain)
+	if !ok {
+		for i := range results {
+			results[i] = queue.Result{Code: 550, Text: "5.4.4 there is no route to this domain any more"}
+		}
+	} else {
+		r.send(ctx, rt, group, results)
+	}
+	err := r.db.Update(ctx, func(tx *sqldb.Tx) error { return r.settle(ctx, tx, group, results) })
+	if err != nil {
+		// The lease runs out and the items come back: at worst a duplicate.
+		r.opt.Log.Error("cannot settle an attempt", "queue_id", string(group[0].Queue), "err", err)
+	}
+}
+
+// settle records the results and, for what has failed for good, one report.
+func (r *Runner) settle(ctx context.Context, tx *sqldb.Tx, group []queue.Item, results []queue.Result) error {
+	var failed []delivery.FailedRecipient
+	for i, it := range group {
+		state, err := r.queue.Settle(ctx, tx, it, results[i])
+		if errors.Is(err, queue.ErrNotLeased) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if state == queue.Waiting {
+			continue
+		}
+		typ := "mail.relayed"
+		if state == queue.Failed {
+			typ = "mail.failed"
+			failed = append(failed, failedRecipient(it, results[i]))
+		}
+		if _, err := journal.Append(ctx, tx, journal.Event{
+			At: r.opt.Now(), Type: typ, Actor: journal.System("queue"), Subject: string(it.Queue),
+			Data: map[string]any{"rcpt": it.Rcpt.String(), "code": results[i].Code, "attempts": it.Attempts},
+		}); err != nil {
+			return err
+		}
+	}
+	if len(failed) == 0 || group[0].Sender.Null { // never a report about a report. RFC 5321, section 6.1.
+		return nil
+	}
+	return r.reporter.ReportFailure(ctx, tx, delivery.Failure{
+		Queue: group[0].Queue, Sender: group[0].Sender.Address, Arrived: group[0].Created, Recipients: failed,
+	})
+}
+
+func failedRecipient(it queue.Item, res queue.Result) delivery.FailedRecipient {
+	f := delivery.FailedRecipient{Addr: it.Rcpt, Status: "5.0.0", Text: fault.Text{
+		EN: "the other server refused it: " + res.Text, VI: "máy chủ bên nhận từ chối: " + res.Text,
+	}}
+	if res.Code != 0 {
+		f.Remote = fmt.Sprintf("%d %s", res.Code, res.Text)
+	}
+	if res.Class() == queue.Waiting {
+		f.Status = "4.4.7" // RFC 3463: delivery time expired
+		f.Text = fault.Text{
+			EN: "it could not be delivered in time; the last attempt ended with: " + res.Text,
+			VI: "đã hết thời hạn chuyển; lần thử cuối kết thúc với: " + res.Text,
+		}
+	}
+	return f
+}
+
+// route finds the most specific route for a domain: its own, that of a parent
+// (".peer.test"), or the one for all ("*").
+func (r *Runner) route(domain string) (Route, bool) {
+	best, length := -1, -1
+	for i, rt := range r.opt.Routes {
+		n := -1
+		switch {
+		case rt.Domain == domain:
+			n = len(domain) + 1
+		case strings.HasPrefix(rt.Domain, ".") && strings.HasSuffix(domain, rt.Domain):
+			n = len(rt.Domain)
+		case rt.Domain == "*":
+			n = 0
+		}
+		if n > length {
+			best, length = i, n
+		}
+	}
+	if best < 0 {
+		return Route{}, false
+	}
+	return r.opt.Routes[best], true
+}
