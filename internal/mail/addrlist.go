@@ -143,12 +143,13 @@ loop:
 
 // readAngle takes "<…>"; without ">" it reaches to the next comma.
 func (p *listParser) readAngle() {
+	for p.i+1 < len(p.s) && p.s[p.i+1] == '<' {
+		p.i++
+	}
 	rest := p.s[p.i+1:]
 	end := -1
 	if !p.noAngleEnd {
-		if end = angleEnd(rest); end < 0 {
-			p.noAngleEnd = true
-		}
+		end, p.noAngleEnd = angleEnd(rest)
 	}
 	next := end + 1
 	if end < 0 {
@@ -158,14 +159,14 @@ func (p *listParser) readAngle() {
 		next = end
 	}
 	if !p.hasAngle {
-		p.angle, p.hasAngle = strings.Trim(rest[:end], " \t\r\n<"), true
+		p.angle, p.hasAngle = strings.Trim(rest[:end], " \t\r\n"), true
 	}
 	p.i += 1 + next
 }
 
-// angleEnd finds the ">" outside of quotes, -1 if there is none. Quotes count
-// only as far as an address may reach.
-func angleEnd(s string) int {
+// angleEnd finds the ">" outside of quotes, -1 when a "<" comes first or none
+// is left. Quotes count only as far as an address may reach.
+func angleEnd(s string) (end int, none bool) {
 	quoted := false
 	for i := 0; i < min(len(s), 1024); i++ {
 		switch s[i] {
@@ -175,11 +176,16 @@ func angleEnd(s string) int {
 			quoted = !quoted
 		case '>':
 			if !quoted {
-				return i
+				return i, false
+			}
+		case '<':
+			if !quoted {
+				return -1, false
 			}
 		}
 	}
-	return strings.IndexByte(s, '>') // long, or the quotes are broken
+	end = strings.IndexByte(s, '>') // long, or the quotes are broken
+	return end, end < 0
 }
 
 // finish ends an address.

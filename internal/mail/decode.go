@@ -160,7 +160,7 @@ func decodeQP(dst, src []byte, last bool) (out []byte, used int) {
 					return dst, i
 				}
 			}
-			if j < len(src) && (k >= len(src) || src[k] != '\n') {
+			if atEnd := j == len(src) || k < len(src) && src[k] == '\n'; !atEnd || j-i == maxQPBlanks {
 				dst = append(dst, src[i:j]...)
 			}
 			i = j
