@@ -226,6 +226,9 @@ func TestBase64Tolerance(t *testing.T) {
 		{"Q\r\nU JD\t", "ABC", true},
 		{"-_-_", "\xfb\xff\xbf", true},
 		{"QUI=QUJD", "AB", true},
+		{"QU&#13;\n&#xA;JD", "ABC", true},
+		{"QU&#65;JD", "ABC", false},
+		{"QUJD&#13", "ABC", false},
 		{"Q", "", false},
 		{"QU*JD", "ABC", false},
 		{"", "", true},
@@ -240,6 +243,49 @@ func TestBase64Tolerance(t *testing.T) {
 		if string(got) != tt.want || whole != tt.whole {
 			t.Errorf("%q: got %q, %v, want %q, %v", tt.in, got, whole, tt.want, tt.whole)
 		}
+	}
+}
+
+// Whatever stands around and inside the content, each attachment gets its own.
+func TestContentIsFound(t *testing.T) {
+	const c = "ContentTransferEncoded"
+	one := func(content string) string { return "<Attachment>" + content + "</Attachment>" }
+	tests := []struct {
+		name, in string
+		want     []string
+	}{
+		{"plain", one("<" + c + ">QUJD</" + c + ">"), []string{"ABC"}},
+		{"prefix, attributes, blanks", one("<x:" + c + "\n a='>' b=\"/>\" >QUJD</x:" + c + " >"), []string{"ABC"}},
+		{"small letters", one("<contenttransferencoded>QUJD</contenttransferencoded>"), []string{"ABC"}},
+		{"empty elements", one("<"+c+"/>") + one("<"+c+" />") + one("<"+c+">QUJD</"+c+">"), []string{"", "", "ABC"}},
+		{"comment inside", one("<" + c + ">QU<!-- <" + c + ">eA== -->JD</" + c + ">"), []string{"ABC"}},
+		{"CDATA inside", one("<" + c + "><![CDATA[QU]]>JD</" + c + ">"), []string{"ABC"}},
+		{"tag in a comment", "<!-- <" + c + ">eA==</" + c + "> - -> -->" + one("<"+c+">QUJD</"+c+">"), []string{"ABC"}},
+		{"tag in CDATA", "<![CDATA[ <" + c + ">eA== ]] ]>]]>" + one("<"+c+">QUJD</"+c+">"), []string{"ABC"}},
+		{"tag in an instruction", "<?x <" + c + ">eA== ? > ?>" + one("<"+c+">QUJD</"+c+">"), []string{"ABC"}},
+		{"tag in an attribute", "<y a='&lt;" + c + ">'/>" + one("<"+c+">QUJD</"+c+">"), []string{"ABC"}},
+		{"longer name", "<" + c + "X>eA==</" + c + "X>" + one("<"+c+">QUJD</"+c+">"), []string{"ABC"}},
+		{"order", one("<"+c+">QQ==</"+c+">") + one("<"+c+">Qg==</"+c+">"), []string{"A", "B"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			text := "<e><MessageHeader/><AttachmentEncoded>" + tt.in + "</AttachmentEncoded></e>"
+			for name, r := range map[string]io.Reader{
+				"whole": strings.NewReader(text), "byte by byte": iotest.OneByteReader(strings.NewReader(text)),
+			} {
+				p, err := ParseEdXML(r, Limits{})
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				var got []string
+				for _, f := range p.Files {
+					got = append(got, string(f.Data))
+				}
+				if !slices.Equal(got, tt.want) || len(p.problems) > 0 {
+					t.Errorf("%s: got %q, problems %v, want %q", name, got, p.problems, tt.want)
+				}
+			}
+		})
 	}
 }
 

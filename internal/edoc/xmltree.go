@@ -1,6 +1,7 @@
 package edoc
 
 import (
+	"bufio"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -78,19 +79,22 @@ type node struct {
 // nothing to fetch.
 func readTree(r io.Reader, lim Limits) (*node, error) {
 	src := &source{r: r, left: lim.MaxBytes}
-	d := xml.NewDecoder(src)
+	div := &diverter{r: src, room: lim.MaxContent}
+	d := xml.NewDecoder(bufio.NewReaderSize(div, 32<<10))
 	root := &node{}
 	stack := []*node{root}
-	elements, room := 0, lim.MaxContent
+	elements, contents := 0, 0
 	for {
 		tok, err := d.Token()
 		if err != nil {
 			switch {
+			case div.room < 0:
+				return nil, ErrTooLarge
 			case src.err != nil:
 				return nil, src.err
 			case !errors.Is(err, io.EOF):
 				return nil, fmt.Errorf("%w: %w", ErrNotEdXML, err)
-			case len(root.kids) != 1:
+			case len(root.kids) != 1 || contents != len(div.contents):
 				return nil, ErrNotEdXML
 			}
 			return root.kids[0], nil
@@ -103,8 +107,13 @@ func readTree(r io.Reader, lim Limits) (*node, error) {
 				return nil, ErrTooLarge
 			}
 			n := &node{name: strings.ToLower(tok.Name.Local)}
-			if n.name == "contenttransferencoded" {
-				n.content = &base64Reader{room: &room}
+			if n.name == contentElement {
+				// The diverter saw this tag before the decoder did.
+				if contents == len(div.contents) {
+					return nil, ErrNotEdXML
+				}
+				n.content = div.contents[contents]
+				contents++
 			}
 			top.kids = append(top.kids, n)
 			stack = append(stack, n)
@@ -115,7 +124,8 @@ func readTree(r io.Reader, lim Limits) (*node, error) {
 				continue // blanks and a byte-order mark around the root
 			}
 			if top.content != nil {
-				if top.content.write(tok); room < 0 {
+				// What follows a comment or CDATA section inside the content.
+				if top.content.write(tok); div.room < 0 {
 					return nil, ErrTooLarge
 				}
 				continue
@@ -223,70 +233,4 @@ func (n *node) leaves(name string) []string {
 		walk(k)
 	}
 	return texts
-}
-
-// A base64Reader decodes base64 as it is met in the field: broken into lines
-// anywhere, in either alphabet, with or without padding.
-type base64Reader struct {
-	data      []byte
-	room      *int64 // bytes that may still be decoded
-	acc       uint32
-	n         int  // characters in acc
-	ended     bool // at padding
-	malformed bool
-}
-
-func (b *base64Reader) write(p []byte) {
-	for _, c := range p {
-		if b.ended {
-			return
-		}
-		v := sextet(c)
-		switch {
-		case v >= 0:
-			b.acc = b.acc<<6 | uint32(v)
-			if b.n++; b.n == 4 {
-				b.data = append(b.data, byte(b.acc>>16), byte(b.acc>>8), byte(b.acc))
-				b.acc, b.n = 0, 0
-				*b.room -= 3
-				if *b.room < 0 {
-					return
-				}
-			}
-		case c == '=':
-			b.ended = true
-		case c != ' ' && c != '\n' && c != '\r' && c != '\t':
-			b.malformed = true
-		}
-	}
-}
-
-// finish returns what was decoded, and whether all of it was base64.
-func (b *base64Reader) finish() ([]byte, bool) {
-	switch b.n {
-	case 1:
-		b.malformed = true
-	case 2:
-		b.data = append(b.data, byte(b.acc>>4))
-	case 3:
-		b.data = append(b.data, byte(b.acc>>10), byte(b.acc>>2))
-	}
-	b.n = 0
-	return b.data, !b.malformed
-}
-
-func sextet(c byte) int {
-	switch {
-	case c >= 'A' && c <= 'Z':
-		return int(c - 'A')
-	case c >= 'a' && c <= 'z':
-		return int(c-'a') + 26
-	case c >= '0' && c <= '9':
-		return int(c-'0') + 52
-	case c == '+' || c == '-':
-		return 62
-	case c == '/' || c == '_':
-		return 63
-	}
-	return -1
 }
