@@ -108,6 +108,20 @@ func zone(s string, minus bool) int {
 		}
 		return off
 	}
-	hours := map[string]int{"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "ICT": 7}
-	return hours[strings.ToUpper(s)] * 3600
+	hours := 0
+	switch strings.ToUpper(s) {
+	case "EST", "CDT":
+		hours = -5
+	case "EDT":
+		hours = -4
+	case "CST", "MDT":
+		hours = -6
+	case "MST", "PDT":
+		hours = -7
+	case "PST":
+		hours = -8
+	case "ICT":
+		hours = 7
+	}
+	return hours * 3600
 }

@@ -21,7 +21,8 @@ func (p *Part) Decoder(r io.ReaderAt) io.Reader {
 // decodeChunk is how much the decoders read at a time.
 const decodeChunk = 8 << 10
 
-// base64Value maps a letter of RFC 4648's two alphabets to its value; others are 0xff.
+// base64Value maps a letter of RFC 4648's two alphabets to its value; others
+// are 0xff, which no values of letters give when or-ed.
 var base64Value = func() (t [256]byte) { //nolint:gochecknoglobals // constant table
 	for i := range t {
 		t[i] = 0xff
@@ -42,7 +43,20 @@ type base64Bits struct {
 
 func (b *base64Bits) decode(dst, src []byte) []byte {
 	acc, n := b.acc, b.n
-	for _, c := range src {
+	for i := 0; i < len(src); i++ {
+		for n == 0 && i+4 <= len(src) { // whole groups, the usual case
+			v0, v1 := base64Value[src[i]], base64Value[src[i+1]]
+			v2, v3 := base64Value[src[i+2]], base64Value[src[i+3]]
+			if v0|v1|v2|v3 == 0xff {
+				break
+			}
+			dst = append(dst, v0<<2|v1>>4, v1<<4|v2>>2, v2<<6|v3)
+			i += 4
+		}
+		if i == len(src) {
+			break
+		}
+		c := src[i]
 		v := base64Value[c]
 		if v == 0xff {
 			if c == '=' {

@@ -37,6 +37,9 @@ type fieldMark struct {
 }
 
 func (h *headerReader) reset() {
+	if h.text == nil {
+		h.text, h.marks = make([]byte, 0, 2048), make([]fieldMark, 0, 32)
+	}
 	*h = headerReader{text: h.text[:0], marks: h.marks[:0], scratch: h.scratch, junkAt: -1}
 }
 
@@ -135,6 +138,9 @@ func fieldName(line []byte) (nameEnd, colon int) {
 // fields gives the kept fields; the slice is good until the next call.
 func (h *headerReader) fields() []Field {
 	text := string(h.text)
+	if cap(h.scratch) < len(h.marks) {
+		h.scratch = make([]Field, 0, len(h.marks))
+	}
 	out, at := h.scratch[:0], 0
 	for _, m := range h.marks {
 		out = append(out, Field{

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"vanthu/internal/fault"
@@ -55,8 +56,8 @@ func EncodeStructure(m *Message) []byte {
 	b = appendBytes(b, env.IMAP)
 	b = appendBytes(b, full)
 	b = appendBytes(b, short)
-	b = appendBytes(b, appendFields(nil, env))
-	return appendBytes(b, appendPart(nil, m.Root))
+	b = appendBytes(b, appendFields(make([]byte, 0, 512), env))
+	return appendBytes(b, appendPart(make([]byte, 0, 256), m.Root))
 }
 
 func appendFields(b []byte, e *EnvelopeData) []byte {
@@ -93,25 +94,31 @@ const (
 // appendPart appends p: its own octet count first, so that it can be skipped.
 func appendPart(b []byte, p *Part) []byte {
 	kind, nested := byte(kindLeaf), p.Children
+	var inner [1]*Part
 	switch {
 	case p.Message != nil:
-		kind, nested = kindMessage, []*Part{p.Message.Root}
+		inner[0] = p.Message.Root
+		kind, nested = kindMessage, inner[:]
 	case p.IsMultipart():
 		kind = kindMultipart
 	}
-	own := []byte{kind}
-	for _, n := range []int64{p.Offset, p.HeaderLen, p.BodyLen, p.Lines} {
-		own = appendNumber(own, n)
+	begin := len(b)
+	b = append(b, kind)
+	for _, n := range [...]int64{p.Offset, p.HeaderLen, p.BodyLen, p.Lines} {
+		b = appendNumber(b, n)
 	}
-	for _, s := range []string{p.Type, p.Subtype, p.Charset(), p.FileName(), cutRunes(p.ID, maxMessageID), p.Encoding, p.Disposition} {
-		own = appendText(own, s)
+	for _, s := range [...]string{
+		p.Type, p.Subtype, p.Charset(), p.FileName(), cutRunes(p.ID, maxMessageID), p.Encoding, p.Disposition,
+	} {
+		b = appendText(b, s)
 	}
-	var below []byte
 	for _, c := range nested {
-		below = appendPart(below, c)
+		b = appendPart(b, c)
 	}
-	b = appendNumber(b, int64(len(own)+len(below)))
-	return append(append(b, own...), below...)
+	// The count goes before what is already written.
+	var count [binary.MaxVarintLen64]byte
+	n := binary.PutUvarint(count[:], uint64(len(b)-begin))
+	return slices.Insert(b, begin, count[:n]...)
 }
 
 func appendNumber(b []byte, n int64) []byte { return binary.AppendUvarint(b, uint64(max(n, 0))) }
