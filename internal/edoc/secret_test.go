@@ -63,3 +63,21 @@ func BenchmarkCheckSecret(b *testing.B) {
 		}
 	}
 }
+
+func FuzzFreeText(f *testing.F) {
+	for _, s := range []string{"TỐI MẬT", "[MẬT] x", "Độ mật: Mật", "trước 15 giờ 00 ngày 25/11/2026", "hạn 17h00 01-12-2026", "123_QD-UBND_20261123.pdf"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		level := CheckSecret(s, s)
+		if nfd := CheckSecret(norm.NFD.String(s), norm.NFD.String(s)); len(s) < maxMarkBytes/4 && level != nfd {
+			t.Fatalf("%q is %v as it stands and %v in NFD", s, level, nfd)
+		}
+		if due, ok := ParseDue(s); ok && (due.Year() < 2000 || due.Year() > 2099) {
+			t.Fatalf("%q is due in year %d", s, due.Year())
+		}
+		if c, _, ok := parseFileName(s); ok && c.Number == 0 {
+			t.Fatalf("%q gives code %+v", s, c)
+		}
+	})
+}
