@@ -94,9 +94,8 @@ type Store struct {
 	dir      string
 	readOnly bool
 	broken   atomic.Pointer[error]
-	locks    [256]sync.Mutex // by first octet: naming and removing the same content exclude each other
+	locks    [256]sync.Mutex      // by first octet: naming and removing the same content exclude each other
 	kept     [1 << 16]atomic.Bool // the directories above ab/cd are known to be synced
-	kept     [1 << 16]atomic.Bool // the entries that lead to directory ab/cd are known to be synced
 }
 
 // Open opens the folder, makes it when it is missing, and removes temporary
