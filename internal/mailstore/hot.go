@@ -42,9 +42,9 @@ type hotSet struct {
 
 	listenMu sync.Mutex
 	listen   map[MailboxID]map[*listener]struct{}
-	anybody  atomic.Bool             // somebody listens to something
-	dirty    map[MailboxID]struct{}  // changed since the last round of wake-ups
-	waking   bool                    // a goroutine is doing the rounds
+	anybody  atomic.Bool            // somebody listens to something
+	dirty    map[MailboxID]struct{} // changed since the last round of wake-ups
+	waking   bool                   // a goroutine is doing the rounds
 }
 
 type listener struct{ fn func() }
@@ -183,8 +183,8 @@ func (s *hotSet) apply(c *change) {
 
 // Listen has fn called after commits that changed the mailbox, on a goroutine
 // that serves all listeners one after another: fn must be quick and never wait.
-// Several commits may be told by one call. A call may still come while cancel
-// runs, none begins after it returned.
+// Several commits may be told by one call. A round of calls that has begun
+// when cancel is called may still call fn once.
 func (s *Store) Listen(id MailboxID, fn func()) (cancel func()) {
 	return s.hot.subscribe(id, fn)
 }

@@ -235,10 +235,10 @@ func (s *Store) revive(ctx context.Context, p *pending, m Mailbox) error {
 }
 
 const (
-	qDropMailbox       = `DELETE FROM mailbox WHERE id = $1`
-	qDropTombstones    = `DELETE FROM expunged WHERE mailbox_id = $1`
-	qDropKeywords      = `DELETE FROM keyword WHERE mailbox_id = $1`
-	qOrphanAll         = `
+	qDropMailbox    = `DELETE FROM mailbox WHERE id = $1`
+	qDropTombstones = `DELETE FROM expunged WHERE mailbox_id = $1`
+	qDropKeywords   = `DELETE FROM keyword WHERE mailbox_id = $1`
+	qOrphanAll      = `
 INSERT INTO message_orphan (message_id, since_us) SELECT DISTINCT message_id, $1 FROM entry WHERE mailbox_id = $2
 ON CONFLICT (message_id) DO UPDATE SET since_us = excluded.since_us`
 	qDropEntries       = `DELETE FROM entry WHERE mailbox_id = $1`
