@@ -7,6 +7,9 @@ import (
 // maxAddresses is how many addresses of one field are read.
 const maxAddresses = 2000
 
+// maxPhrase is how many words of one address are looked at.
+const maxPhrase = 1000
+
 // maxListWord is the length up to which an encoded word in a name may hold
 // characters that part addresses.
 const maxListWord = 2048
@@ -72,7 +75,7 @@ func (p *listParser) run() {
 		case c == '"':
 			_, rest := unquote(s[p.i:])
 			end := len(s) - len(rest)
-			p.words = append(p.words, span{p.i, end, true})
+			p.addWord(span{p.i, end, true})
 			p.i = end
 		case c == '<':
 			p.readAngle()
@@ -109,7 +112,7 @@ func (p *listParser) readAtom() {
 		_, n := lexWord(s[p.i:min(len(s), p.i+maxListWord)])
 		if n > 0 && strings.IndexByte(s[p.i:p.i+n], '<') < 0 {
 			p.i += n
-			p.words = append(p.words, span{begin, p.i, false})
+			p.addWord(span{begin, p.i, false})
 			return
 		}
 	}
@@ -138,7 +141,13 @@ loop:
 			p.hasAt = true
 		}
 	}
-	p.words = append(p.words, span{begin, p.i, false})
+	p.addWord(span{begin, p.i, false})
+}
+
+func (p *listParser) addWord(w span) {
+	if len(p.words) < maxPhrase {
+		p.words = append(p.words, w)
+	}
 }
 
 // readAngle takes "<…>"; without ">" it reaches to the next comma.

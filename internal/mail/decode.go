@@ -23,7 +23,7 @@ const decodeChunk = 8 << 10
 
 // base64Value maps a letter of RFC 4648's two alphabets to its value; others
 // are 0xff, which no values of letters give when or-ed.
-var base64Value = func() (t [256]byte) { //nolint:gochecknoglobals // constant table
+var base64Value = func() (t [256]byte) {
 	for i := range t {
 		t[i] = 0xff
 	}

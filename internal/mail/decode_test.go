@@ -68,3 +68,26 @@ func BenchmarkDecoder(b *testing.B) {
 		_, _ = io.Copy(io.Discard, p.Decoder(bytes.NewReader(raw)))
 	}
 }
+
+// FuzzDecoder tests that how the input arrives makes no difference.
+func FuzzDecoder(f *testing.F) {
+	for _, s := range []string{"YQ==YmM=ZA", "a= \t\r\nb =\r", "=3D=4", "a \r\n \r"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		for _, encoding := range []string{"base64", "quoted-printable"} {
+			p := &Part{BodyLen: int64(len(in)), Encoding: encoding}
+			whole, err := io.ReadAll(p.Decoder(bytes.NewReader(in)))
+			if err != nil || len(whole) > len(in) {
+				t.Fatalf("%s: %d octets of %d, %v", encoding, len(whole), len(in), err)
+			}
+			var slow io.Reader = &base64Reader{src: iotest.OneByteReader(bytes.NewReader(in))}
+			if encoding != "base64" {
+				slow = &qpReader{src: iotest.OneByteReader(bytes.NewReader(in))}
+			}
+			if got, err := io.ReadAll(slow); err != nil || !bytes.Equal(got, whole) {
+				t.Fatalf("%s: %q by single octets, %q at once", encoding, got, whole)
+			}
+		}
+	})
+}

@@ -59,8 +59,7 @@ func (s *Structure) Part(path []int) *Part {
 // A number counts the children of a multipart; in a message that is none, 1 is
 // its only body. RFC 9051, section 6.4.5.1.
 func (s *Structure) find(path []int) (p, inner *Part) {
-	at := s.reader()
-	kind, nested, ok := enter(at)
+	kind, nested, ok := enter(newStructReader(s.parts))
 	if !ok {
 		return nil, nil
 	}

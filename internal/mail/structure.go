@@ -122,21 +122,28 @@ func appendPart(b []byte, p *Part) []byte {
 }
 
 func appendNumber(b []byte, n int64) []byte { return binary.AppendUvarint(b, uint64(max(n, 0))) }
-func appendText(b []byte, s string) []byte  { return append(appendNumber(b, int64(len(s))), s...) }
-func appendBytes(b, s []byte) []byte        { return append(appendNumber(b, int64(len(s))), s...) }
+
+func appendText(b []byte, s string) []byte { return append(appendNumber(b, int64(len(s))), s...) }
+
+func appendBytes(b, s []byte) []byte { return append(appendNumber(b, int64(len(s))), s...) }
+
 func badStructure() error {
-	return fault.New(fault.Temporary, fault.Text{EN: "stored message structure is damaged"})
+	return fault.New(fault.Temporary, fault.Text{
+		EN: "stored message structure is damaged", VI: "Dữ liệu cấu trúc thư bị hỏng.",
+	})
 }
-func (r *structReader) text() string         { return string(r.bytes()) }
-func newStructReader(b []byte) *structReader { return &structReader{b: b} }
-func (s *Structure) reader() *structReader   { return newStructReader(s.parts) }
-func (r *structReader) fail()                { r.b, r.bad = nil, true }
 
 // structReader reads the stored form; after a fault it gives zeros and bad.
 type structReader struct {
 	b   []byte
 	bad bool
 }
+
+func newStructReader(b []byte) *structReader { return &structReader{b: b} }
+
+func (r *structReader) fail() { r.b, r.bad = nil, true }
+
+func (r *structReader) text() string { return string(r.bytes()) }
 
 func (r *structReader) number() int64 {
 	n, size := binary.Uvarint(r.b)
@@ -226,7 +233,7 @@ func (s *Structure) Fields() Fields {
 // charset, cleaned file name ("name"), Content-ID, encoding and disposition. It
 // is nil when the table is damaged.
 func (s *Structure) Root() *Part {
-	r := s.reader()
+	r := newStructReader(s.parts)
 	p := s.readPart(r, 0)
 	if r.bad {
 		return nil
