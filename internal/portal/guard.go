@@ -14,7 +14,11 @@ const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-actio
 
 // guard puts headers on every answer and turns away what no handler serves.
 func (p *Portal) guard(next http.Handler) http.Handler {
-	protected := http.NewCrossOriginProtection().Handler(next)
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.problem(w, r, http.StatusForbidden)
+	}))
+	protected := protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)

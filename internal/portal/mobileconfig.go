@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/pem"
 	"encoding/xml"
 	"net/http"
 	"strconv"
@@ -162,7 +163,7 @@ func (p *Portal) caPEM(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Disposition", `attachment; filename="vanthu-ca.pem"`)
-	answer(w, "application/x-pem-file", p.info.CA)
+	answer(w, "application/x-pem-file", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.ca.Raw}))
 }
 
 // caDER hands it out in the form that Windows and Android open by a click.

@@ -72,8 +72,8 @@ type Portal struct {
 	opt     Options
 	ca      *x509.Certificate // nil: no authority of our own
 	names   map[string]bool   // hosts we answer for
-	pages   map[string][]byte // rendered start page by language
-	assets  map[string]asset  // by path
+	pages   map[pageKey][]byte
+	assets  map[string]asset // by name
 	handler http.Handler
 	ready   readiness
 
