@@ -52,4 +52,4 @@ bench: build
 
 ## crash: kill -9 at random moments under load, ROUNDS times
 crash: build
-	VANTHU_CRASH_ROUNDS=$(ROUNDS) go test -count=1 -timeout 60m -run 'TestCrash' -v ./internal/testkit
+	VANTHU_TEST_CRASH_ROUNDS=$(ROUNDS) go test -count=1 -timeout 60m -run 'TestCrash' -v ./internal/testkit

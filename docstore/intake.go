@@ -230,7 +230,10 @@ type arrivedData struct {
 func addEvent(ctx context.Context, tx *sqldb.Tx, ev StatusEvent, entry journal.Event) (StatusEvent, error) {
 	seq, err := journal.Append(ctx, tx, entry)
 	if err != nil {
-		return StatusEvent{}, err
+		// Never a fault of the caller's, whose kind would say that nothing was changed.
+		return StatusEvent{}, fault.Wrap(fault.Temporary, err, fault.Text{
+			EN: "the journal cannot be written", VI: "không ghi được nhật ký",
+		})
 	}
 	actor, err := json.Marshal(ev.Actor)
 	if err != nil {

@@ -68,8 +68,7 @@ func (s *session) runAppend(cmd *command) result {
 	defer s.c.Phase(wire.Pace{Idle: idleTime})
 	bodyErr, err := s.readMessage(cmd.lit, body)
 	if err != nil {
-		s.c.broken(err)
-		return hangUp("Connection lost")
+		return s.lost(err)
 	}
 	want := ""
 	if a.utf8 {
@@ -77,8 +76,7 @@ func (s *session) runAppend(cmd *command) result {
 	}
 	rest, junk, err := s.c.frame.rest()
 	if err != nil {
-		s.c.broken(err)
-		return hangUp("Connection lost")
+		return s.lost(err)
 	}
 	if junk || rest != want {
 		return syntax("Unexpected octets behind the message")
@@ -169,8 +167,7 @@ func (s *session) refuseAppend(cmd *command, st status) result {
 		_, _, err = s.c.frame.rest()
 	}
 	if err != nil {
-		s.c.broken(err)
-		return hangUp("Connection lost")
+		return s.lost(err)
 	}
 	return answer(st)
 }

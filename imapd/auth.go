@@ -82,8 +82,7 @@ func (s *session) runAuthenticate(cmd *command) result {
 	case errors.Is(err, wire.ErrLineTooLong):
 		return hangUp("SASL response too long")
 	case err != nil:
-		s.c.broken(err)
-		return hangUp("Connection lost")
+		return s.lost(err)
 	}
 	s.req.cred = &cred
 	return pass("LOGIN x x")

@@ -35,8 +35,8 @@ func (c *conn) appendCaps(dst []byte) []byte {
 
 // Marks of the three places in which imapserver writes capability lists.
 var (
-	capsCode   = []byte("[CAPABILITY ")    // in the greeting and in the tagged OK of a login
-	capsLine   = []byte("* CAPABILITY ")   // the answer to CAPABILITY
+	capsCode   = []byte("[CAPABILITY ")  // in the greeting and in the tagged OK of a login
+	capsLine   = []byte("* CAPABILITY ") // the answer to CAPABILITY
 	lineBreak  = []byte("\r\n")
 	closeBrace = []byte("]")
 )

@@ -162,6 +162,8 @@ func (c *conn) handle(cmd command, ref refusal) bool {
 	case res.bye != "":
 		c.sayBye(res.bye)
 		return false
+	case res.gone:
+		return false
 	case res.done:
 		return true
 	case res.stub != "":
@@ -229,6 +231,12 @@ func (c *conn) sayBye(why string) {
 	}
 }
 
+// lost ends a command whose connection broke under it.
+func (s *session) lost(err error) result {
+	s.c.broken(err)
+	return result{gone: true}
+}
+
 // broken ends the connection after a read failed.
 func (c *conn) broken(err error) {
 	switch {
@@ -237,6 +245,8 @@ func (c *conn) broken(err error) {
 		c.reply("", status{typ: "BYE", text: "Idle for too long"})
 	case errors.Is(err, wire.ErrInterrupted):
 		c.reply("", status{typ: "BYE", code: "UNAVAILABLE", text: "Server is shutting down"})
+	case errors.Is(err, errTooMuch):
+		c.sayBye("Literal not allowed")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled):
 	default:
 		c.log.Debug("connection lost", "err", err)

@@ -32,9 +32,9 @@ func parseDateTime(s string) (time.Time, bool) {
 	return t, true
 }
 
-// appendDateTime writes a quoted date-time in UTC.
-func appendDateTime(dst []byte, t time.Time) []byte {
+// appendDateTime writes a quoted date-time in zone.
+func appendDateTime(dst []byte, t time.Time, zone *time.Location) []byte {
 	dst = append(dst, '"')
-	dst = t.UTC().AppendFormat(dst, dateTimeLayout)
+	dst = t.In(zone).AppendFormat(dst, dateTimeLayout)
 	return append(dst, '"')
 }

@@ -23,9 +23,9 @@ const (
 
 // literal is an announced literal whose octets have not been read.
 type literal struct {
-	size int64 // -1 when beyond 63 bits
-	sync bool  // the client waits for "+"
-	eight bool // literal8, "~{"
+	size  int64 // -1 when beyond 63 bits
+	sync  bool  // the client waits for "+"
+	eight bool  // literal8, "~{"
 }
 
 // command is one framed command. args is valid until the next read from the connection.

@@ -145,7 +145,7 @@ func (s *session) listNames(l *lexer, r *listRequest) *status {
 func (s *session) list(r *listRequest, verb string) result {
 	if len(r.patterns) == 1 && r.patterns[0] == "" && !r.onlySubscribed {
 		if err := s.out([]byte("* " + verb + ` (\Noselect) "/" ""` + "\r\n")); err != nil {
-			return hangUp("Connection lost")
+			return s.lost(err)
 		}
 		return answer(ok(verb + " completed"))
 	}
@@ -173,13 +173,13 @@ func (s *session) list(r *listRequest, verb string) result {
 		}
 		if len(out) >= 16<<10 {
 			if err := s.out(out); err != nil {
-				return hangUp("Connection lost")
+				return s.lost(err)
 			}
 			out = out[:0]
 		}
 	}
 	if err := s.out(out); err != nil {
-		return hangUp("Connection lost")
+		return s.lost(err)
 	}
 	return answer(ok(verb + " completed"))
 }

@@ -18,7 +18,6 @@ import (
 	"vanthu/internal/directory"
 	"vanthu/internal/fault"
 	"vanthu/internal/mailstore"
-	"vanthu/internal/sqldb"
 	"vanthu/internal/wire"
 )
 
@@ -32,7 +31,6 @@ type Workflow interface {
 // Backend is what an IMAP server works on. Workflow may be nil: then workflow folders cannot be changed at all.
 type Backend struct {
 	Directory *directory.Directory
-	DB        *sqldb.DB
 	Store     *mailstore.Store
 	Workflow  Workflow
 }
@@ -48,6 +46,7 @@ type Options struct {
 	SessionsPerUser int        // sessions of one account from one address; 0 means 10
 	Gate            *wire.Gate // limits of connections, may be shared; nil means one with the default limits
 	Log             *slog.Logger
+	Zone            *time.Location   // of INTERNALDATE and of the dates in SEARCH; nil means time.Local
 	Now             func() time.Time // nil means time.Now
 }
 
@@ -84,8 +83,8 @@ var errTooManySessions = fault.New(fault.Exhausted, fault.Text{
 
 // New makes a server; it does nothing until Serve.
 func New(be Backend, opt Options) (*Server, error) {
-	if be.Directory == nil || be.Store == nil || be.DB == nil {
-		return nil, errors.New("imapd: directory, store and database are needed")
+	if be.Directory == nil || be.Store == nil {
+		return nil, errors.New("imapd: directory and store are needed")
 	}
 	if opt.AppendLimit == 0 {
 		opt.AppendLimit = 50 << 20
@@ -98,6 +97,9 @@ func New(be Backend, opt Options) (*Server, error) {
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Zone == nil {
+		opt.Zone = time.Local
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now

@@ -54,7 +54,7 @@ func (s *session) runStatus(cmd *command) result {
 		return answer(s.failure(err, doingOther))
 	}
 	if err := s.out(s.appendStatus(nil, p.full, &m, items)); err != nil {
-		return hangUp("Connection lost")
+		return s.lost(err)
 	}
 	return answer(ok("STATUS completed"))
 }

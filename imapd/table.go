@@ -33,6 +33,7 @@ type result struct {
 	reply status
 	bye   string // close, saying this
 	done  bool   // answered already
+	gone  bool   // the connection is broken
 }
 
 func pass(stub string) result   { return result{stub: stub} }

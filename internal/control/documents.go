@@ -11,6 +11,7 @@ import (
 	"vanthu/internal/fault"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/sqldb"
+	"vanthu/internal/workflow"
 )
 
 // Calls about documents, registers and mailboxes.
@@ -210,7 +211,7 @@ func (s *Service) documentAct(ctx context.Context, req DocumentAct, _ Progress) 
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.Workflow.Do(ctx, who.ID, docstore.SourceCLI, to.ID, docstore.Act{Event: req.Act, Reason: req.Reason, Note: req.Note})
+	done, err := s.Workflow.Do(ctx, who.ID, docstore.SourceCLI, to.ID, workflow.Act{Event: req.Act, Reason: req.Reason, Note: req.Note})
 	if err != nil {
 		return nil, err
 	}

@@ -293,32 +293,55 @@ func undelivered(local []directory.Recipient, got []mailstore.Dropped) (failed [
 // the folder for ordinary mail of units, or their folder of documents that
 // wait to be registered. The issuer's own copy comes last.
 func (in *Incoming) drops(ctx context.Context, tx *sqldb.Tx, local []directory.Recipient, doc *document) ([]mailstore.Drop, error) {
-	ms := in.d.stores.Mail
 	drops := make([]mailstore.Drop, 0, len(local)+1)
 	for _, r := range local {
-		var box mailstore.MailboxID
-		var err error
-		switch {
-		case r.Kind == directory.ToAccount:
-			box, err = ms.Inbox(ctx, tx, r.Account)
-		case doc != nil && r.Unit != doc.issuer.ID:
-			box, err = ms.UnitFolder(ctx, tx, r.Unit, mailstore.RoleIncoming)
-		default:
-			box, err = ms.UnitFolder(ctx, tx, r.Unit, mailstore.RoleUnitInbox)
+		owner, role := mailstore.Owner{Account: r.Account}, mailstore.RoleNone
+		if r.Kind == directory.ToUnit {
+			owner, role = mailstore.Owner{Unit: r.Unit}, mailstore.RoleUnitInbox
+			if doc != nil && r.Unit != doc.issuer.ID {
+				role = mailstore.RoleIncoming
+			}
 		}
+		box, err := in.d.mailbox(ctx, tx, owner, role)
 		if err != nil {
-			return nil, fmt.Errorf("find the mailbox of a recipient: %w", err)
+			return nil, err
 		}
 		drops = append(drops, mailstore.Drop{Mailbox: box})
 	}
 	if doc != nil && doc.issuer.ID != 0 && !doc.again {
-		box, err := ms.UnitFolder(ctx, tx, doc.issuer.ID, mailstore.RoleIssued)
+		box, err := in.d.mailbox(ctx, tx, mailstore.Owner{Unit: doc.issuer.ID}, mailstore.RoleIssued)
 		if err != nil {
-			return nil, fmt.Errorf("find the issuer's folder: %w", err)
+			return nil, err
 		}
 		drops = append(drops, mailstore.Drop{Mailbox: box, Flags: mailstore.Seen})
 	}
 	return drops, nil
+}
+
+// mailbox gives the INBOX of an account or the folder of a unit. The folders
+// of one that gets its first mail are made here.
+func (d *Delivery) mailbox(
+	ctx context.Context, tx *sqldb.Tx, o mailstore.Owner, role mailstore.FolderRole,
+) (id mailstore.MailboxID, err error) {
+	ms := d.stores.Mail
+	find := func() (mailstore.MailboxID, error) {
+		if o.Unit != 0 {
+			return ms.Role(ctx, tx, o.Unit, role)
+		}
+		return ms.Inbox(ctx, tx, o)
+	}
+	if id, err = find(); !errors.Is(err, mailstore.ErrNoMailbox) {
+		return id, err
+	}
+	if o.Unit != 0 {
+		err = ms.EnsureUnit(ctx, tx, o.Unit)
+	} else {
+		err = ms.EnsureAccount(ctx, tx, o.Account)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("make the folders of a recipient: %w", err)
+	}
+	return find()
 }
 
 func (in *Incoming) actor() journal.Actor {

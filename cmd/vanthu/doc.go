@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vanthu/docstore"
+	"vanthu/internal/control"
+	"vanthu/internal/edoc"
+)
+
+func (c *cli) docCmd() *cobra.Command {
+	return parent("doc", "Official documents",
+		c.docList(), c.docShow(),
+		c.docAct("register", "Enter a received document in the unit's register (03)", docstore.EventRegister),
+		c.docAct("refuse", "Refuse a received document, with a reason (02)", docstore.EventRefuse),
+		c.docAct("start", "Begin to work on a registered document (05)", docstore.EventStart),
+		c.docAct("complete", "Finish a document (06)", docstore.EventComplete),
+		c.docAct("undo", "Take a registration back, within ten minutes", docstore.EventUndo),
+	)
+}
+
+func (c *cli) docList() *cobra.Command {
+	var req control.DocumentList
+	cmd := &cobra.Command{
+		Use: "list", Short: "List documents, newest first", Args: cobra.NoArgs,
+		RunE: c.runs(func(cmd *cobra.Command, _ []string) error {
+			return answer(cmd, c, control.CallDocumentList, req, func(w io.Writer, list []control.DocumentRow) error {
+				rows := make([][]string, len(list))
+				for i, d := range list {
+					rows[i] = []string{shownTime(d.Accepted), d.Code, d.Issuer, d.Subject, states(d)}
+				}
+				return table(w, []string{"ACCEPTED", "CODE", "ISSUER", "SUBJECT", "UNITS"}, rows)
+			})
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&req.Unit, "unit", "", "only documents that this `unit` sent or received")
+	f.StringVar(&req.State, "state", "", "only with a dispatch in this `state`: arrived, registered, refused, …")
+	f.IntVar(&req.Limit, "limit", 100, "at most so many")
+	return cmd
+}
+
+// states sums up how far a document got: "45: 41 đã vào sổ, 4 chờ tiếp nhận".
+func states(d control.DocumentRow) string {
+	var parts []string
+	for _, s := range docstore.States() {
+		if n := d.States[s]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s.Name()))
+		}
+	}
+	return fmt.Sprintf("%d: %s", d.Dispatches, strings.Join(parts, ", "))
+}
+
+func (c *cli) docShow() *cobra.Command {
+	var req control.DocumentNamed
+	cmd := &cobra.Command{
+		Use: "show CODE", Short: "Show a document and how far it got at each unit", Args: cobra.ExactArgs(1),
+		Example: `  vanthu doc show 123/QĐ-UBND --json`,
+		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
+			req.Code = args[0]
+			return answer(cmd, c, control.CallDocumentShow, req, printDocument)
+		}),
+	}
+	cmd.Flags().StringVar(&req.Issuer, "issuer", "", "issuing `unit`, when several have the code")
+	return cmd
+}
+
+func printDocument(w io.Writer, v docstore.View) error {
+	if err := line("%s  %s\n%s, %s, %s", v.Code, v.Subject, v.Type, v.Issuer, shownTime(v.Accepted))(w); err != nil {
+		return err
+	}
+	for _, f := range v.Files {
+		if err := line("  %s  %d bytes  sha256 %s", f.Name, f.Size, f.SHA256)(w); err != nil {
+			return err
+		}
+	}
+	rows := make([][]string, len(v.Dispatches))
+	for i, d := range v.Dispatches {
+		number, last := "-", "-"
+		if d.ArrivalNumber > 0 {
+			number = strconv.Itoa(d.ArrivalNumber)
+		}
+		if n := len(d.Events); n > 0 {
+			e := d.Events[n-1]
+			last = shownTime(e.At) + " " + e.Actor
+			if e.Reason != "" {
+				last += " " + e.Reason.Vi()
+			}
+		}
+		rows[i] = []string{d.Unit, string(d.Status), d.State.Name(), number, last}
+	}
+	return table(w, []string{"UNIT", "STATUS", "STATE", "SỐ ĐẾN", "LAST EVENT"}, rows)
+}
+
+func (c *cli) docAct(name, short string, event docstore.Event) *cobra.Command {
+	req := control.DocumentAct{Act: event}
+	var reason string
+	cmd := &cobra.Command{
+		Use: name + " CODE", Short: short, Args: cobra.ExactArgs(1),
+		Example: "  vanthu doc " + name + " 123/QĐ-UBND --as vanthu@xa01.dienbien.test",
+		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
+			req.Code, req.Reason = args[0], edoc.RefuseReason(reason)
+			return answer(cmd, c, control.CallDocumentAct, req, func(w io.Writer, d docstore.DispatchView) error {
+				if d.ArrivalNumber > 0 {
+					return line("%s at %s: %s, số đến %d", req.Code, d.Unit, d.State.Name(), d.ArrivalNumber)(w)
+				}
+				return line("%s at %s: %s", req.Code, d.Unit, d.State.Name())(w)
+			})
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&req.As, "as", "", "`login` of the account that acts")
+	f.StringVar(&req.Unit, "unit", "", "recipient `unit`; the actor's own when not given")
+	f.StringVar(&req.Issuer, "issuer", "", "issuing `unit`, when several have the code")
+	f.StringVar(&req.Note, "note", "", "a note")
+	if event == docstore.EventRefuse {
+		f.StringVar(&reason, "reason", "", "reason `code`: SAI_NOI_NHAN, THIEU_CHU_KY, SAI_THE_THUC, THIEU_TEP, TRUNG, NOI_DUNG_MAT, KHAC (with --note)")
+		must(cmd.MarkFlagRequired("reason"))
+	}
+	must(cmd.MarkFlagRequired("as"))
+	return cmd
+}

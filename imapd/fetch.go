@@ -1,0 +1,420 @@
+package imapd
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapserver"
+
+	"vanthu/internal/mail"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
+)
+
+// Sizes of FETCH, in octets and messages.
+const (
+	fetchBuffer = 32 << 10 // lines are handed to the connection in pieces of about this size
+	fetchDirect = 8 << 10  // longer literals are not copied into the buffer
+	fetchBatch  = 32       // messages read from the store at once
+)
+
+// runFetch parses FETCH (RFC 9051, section 6.4.5).
+func (s *session) runFetch(cmd *command) result {
+	l := &cmd.args
+	s.req.uid = strings.HasPrefix(cmd.verb, "UID ")
+	var valid bool
+	if l.sp() {
+		s.req.set, valid = l.numSet()
+	}
+	if !valid {
+		return syntax("Invalid message set")
+	}
+	if s.box.invalid(s.req.set, s.req.uid) {
+		return syntax("No such message")
+	}
+	if !l.sp() {
+		return syntax("Expected: FETCH set items")
+	}
+	if s.req.fetch, valid = parseFetchItems(l); !valid || !l.end() {
+		return syntax("Invalid FETCH items")
+	}
+	if s.req.uid && !slices.ContainsFunc(s.req.fetch, func(it fetchItem) bool { return it.kind == fetchUID }) {
+		s.req.fetch = append([]fetchItem{{kind: fetchUID}}, s.req.fetch...)
+	}
+	return pass(strings.TrimSuffix(cmd.verb, "FETCH") + "FETCH 1 UID")
+}
+
+// Fetch implements imapserver.Session. Every message of the set gets exactly one line.
+func (s *session) Fetch(*imapserver.FetchWriter, imap.NumSet, *imap.FetchOptions) (err error) {
+	defer s.guard("FETCH", &err)
+	buf, isBuf := bufPool.Get().(*[]byte)
+	if !isBuf {
+		return errNotPassed
+	}
+	f := fetcher{s: s, b: s.box, items: s.req.fetch, buf: (*buf)[:0]}
+	defer func() {
+		*buf = f.buf[:0]
+		if cap(*buf) <= 2*fetchBuffer {
+			bufPool.Put(buf)
+		}
+	}()
+	if err := f.markSeen(); err != nil {
+		return s.fail(err, doingOther)
+	}
+	if err := f.run(); err != nil {
+		return err
+	}
+	switch {
+	case f.failed:
+		s.poll(false)
+		return no("UNAVAILABLE", "Some messages could not be read").asError()
+	case f.unknownCTE:
+		s.poll(false)
+		return no("UNKNOWN-CTE", "Some parts could not be decoded").asError()
+	case f.missing:
+		s.poll(s.req.uid)
+		return okCode("EXPUNGEISSUED", "Some messages do not exist any more").asError()
+	}
+	return nil
+}
+
+// bufPool holds output buffers of commands under way.
+var bufPool = sync.Pool{New: func() any { b := make([]byte, 0, fetchBuffer+fetchBuffer/4); return &b }} //nolint:gochecknoglobals // a pool
+
+// fetcher writes the answers of one FETCH.
+type fetcher struct {
+	s     *session
+	b     *box
+	items []fetchItem
+	buf   []byte
+
+	nowSeen                     mailstore.UIDSet // messages that this FETCH made \Seen
+	failed, missing, unknownCTE bool
+}
+
+// target is a message to be answered.
+type target struct {
+	seq int
+	row mailstore.Row
+}
+
+// markSeen sets \Seen where the items ask for it, before anything is said.
+func (f *fetcher) markSeen() error {
+	if f.b.readOnly || !slices.ContainsFunc(f.items, func(it fetchItem) bool { return it.sets }) {
+		return nil
+	}
+	var unseen []mailstore.UID
+	for _, row := range f.b.rows(f.s.req.set, f.s.req.uid) {
+		if row.Flags&mailstore.Seen == 0 {
+			unseen = append(unseen, row.UID)
+		}
+	}
+	if len(unseen) == 0 {
+		return nil
+	}
+	f.nowSeen = mailstore.UIDs(unseen...)
+	err := f.s.srv.be.Store.Update(f.s.ctx, func(tx *sqldb.Tx) error {
+		_, err := f.s.srv.be.Store.SetFlags(f.s.ctx, tx, f.b.id, f.nowSeen,
+			mailstore.FlagChange{Op: mailstore.AddFlags, Flags: mailstore.Flags{System: mailstore.Seen}})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	f.buf = f.b.update(f.buf, false, func(_ int, row mailstore.Row) bool { return f.nowSeen.Contains(row.UID) })
+	return nil
+}
+
+// run answers all messages. Its errors are the connection's.
+func (f *fetcher) run() error {
+	meta, content := false, false
+	for i := range f.items {
+		meta = meta || f.items[i].kind >= fetchEnvelope
+		content = content || f.items[i].content()
+	}
+	var batch []target
+	for seq, row := range f.b.rows(f.s.req.set, f.s.req.uid) {
+		if !meta {
+			if err := f.line(target{seq, row}, nil, nil); err != nil {
+				return err
+			}
+			continue
+		}
+		if batch = append(batch, target{seq, row}); len(batch) == fetchBatch {
+			if err := f.batch(batch, content); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	if err := f.batch(batch, content); err != nil {
+		return err
+	}
+	return f.flush()
+}
+
+// errOutput marks errors of the connection among those of the store.
+type errOutput struct{ error }
+
+// batch answers messages of which more than the index is needed. When the store fails at one of them, the others are still answered.
+func (f *fetcher) batch(list []target, content bool) error {
+	for len(list) > 0 {
+		done, err := f.some(list, content)
+		var broken errOutput
+		if errors.As(err, &broken) {
+			return broken.error
+		}
+		list = list[done:]
+		if err != nil && len(list) > 0 {
+			_, err = f.some(list[:1], content)
+			if errors.As(err, &broken) {
+				return broken.error
+			}
+			if err != nil {
+				f.s.log.Error("read message", "msg_id", int64(list[0].row.Message), "err", err)
+				f.failed = true
+			}
+			list = list[1:]
+		}
+	}
+	return nil
+}
+
+// some answers messages in their order until the store fails, and tells how many have been dealt with.
+func (f *fetcher) some(list []target, content bool) (done int, err error) {
+	ids := make([]mailstore.MessageID, len(list))
+	for i := range list {
+		ids[i] = list[i].row.Message
+	}
+	next := func(id mailstore.MessageID) target {
+		for ; list[done].row.Message != id; done++ {
+			f.missing = true // expunged and collected while this client still believes in it
+		}
+		done++
+		return list[done-1]
+	}
+	if content {
+		err = f.s.srv.be.Store.Contents(f.s.ctx, ids, func(c *mailstore.Content) error {
+			return f.line(next(c.Message), c.Meta, c)
+		})
+	} else {
+		err = f.s.srv.be.Store.Metas(f.s.ctx, ids, func(m *mailstore.Meta) error {
+			return f.line(next(m.Message), m, nil)
+		})
+	}
+	if err == nil && done < len(list) {
+		f.missing = true
+		done = len(list)
+	}
+	return done, err
+}
+
+// line writes the FETCH line of one message.
+func (f *fetcher) line(t target, m *mailstore.Meta, c *mailstore.Content) error {
+	f.buf = appendUint(append(f.buf, "* "...), t.seq)
+	f.buf = append(f.buf, " FETCH ("...)
+	flags := false
+	for i := range f.items {
+		if i > 0 {
+			f.buf = append(f.buf, ' ')
+		}
+		it := &f.items[i]
+		switch it.kind {
+		case fetchUID:
+			f.buf = appendUint(append(f.buf, "UID "...), t.row.UID)
+		case fetchFlags:
+			f.buf = appendFlags(append(f.buf, "FLAGS "...), t.row.Flags, f.b.known.Keywords)
+			flags = true
+		case fetchInternalDate:
+			f.buf = appendDateTime(append(f.buf, "INTERNALDATE "...), t.row.Date(), f.s.srv.opt.Zone)
+		case fetchSize:
+			f.buf = appendUint(append(f.buf, "RFC822.SIZE "...), t.row.Size)
+		case fetchEnvelope:
+			f.buf = append(append(f.buf, "ENVELOPE "...), m.Structure.Envelope...)
+		case fetchBodyStructure:
+			f.buf = append(append(f.buf, "BODYSTRUCTURE "...), m.Structure.BodyStructure...)
+		case fetchBody:
+			f.buf = append(append(f.buf, "BODY "...), m.Structure.Body...)
+		case fetchSection:
+			if err := f.section(it, c); err != nil {
+				return err
+			}
+		case fetchBinary, fetchBinarySize:
+			if err := f.binary(it, c); err != nil {
+				return err
+			}
+		}
+	}
+	if !flags && f.nowSeen.Contains(t.row.UID) {
+		f.buf = appendFlags(append(f.buf, " FLAGS "...), t.row.Flags, f.b.known.Keywords)
+	}
+	f.buf = append(f.buf, ")\r\n"...)
+	if len(f.buf) >= fetchBuffer {
+		return f.flush()
+	}
+	return nil
+}
+
+// flush hands the lines collected to the connection.
+func (f *fetcher) flush() error {
+	if err := f.s.out(f.buf); err != nil {
+		return errOutput{err}
+	}
+	f.buf = f.buf[:0]
+	return nil
+}
+
+// place gives where a section lies in the message as clients see it: trace fields, then the received octets.
+func (it *fetchItem) place(m *mailstore.Meta) (off, n int64, exists bool) {
+	prefix := int64(len(m.Prefix))
+	if len(it.path) == 0 {
+		head := prefix + m.Structure.HeaderLen
+		switch it.what {
+		case sectionAll:
+			return 0, m.Size, true
+		case sectionText:
+			return head, m.Size - head, true
+		}
+		return 0, head, true
+	}
+	what := mail.SectionHeader
+	switch it.what {
+	case sectionAll:
+		what = mail.SectionWhole
+	case sectionText:
+		what = mail.SectionText
+	case sectionMIME:
+		what = mail.SectionMIME
+	}
+	off, n, exists = m.Structure.Section(it.path, what)
+	return off + prefix, n, exists
+}
+
+// section writes a BODY[...] item.
+func (f *fetcher) section(it *fetchItem, c *mailstore.Content) error {
+	f.buf = append(f.buf, it.label...)
+	off, n, exists := it.place(c.Meta)
+	if !exists {
+		f.buf = append(f.buf, "NIL"...)
+		return nil
+	}
+	if it.what == sectionFields || it.what == sectionFieldsNot {
+		raw := make([]byte, n)
+		if _, err := c.ReadAt(raw, off); err != nil && !errors.Is(err, io.EOF) {
+			return f.torn(err)
+		}
+		raw = mail.FilterHeader(raw, it.names, it.what == sectionFieldsNot)
+		from, count := it.clip(int64(len(raw)))
+		f.literal("{", count)
+		f.buf = append(f.buf, raw[from:from+count]...)
+		return nil
+	}
+	from, count := it.clip(n)
+	f.literal("{", count)
+	return f.copy(c, off+from, count)
+}
+
+// literal writes a literal's announcement.
+func (f *fetcher) literal(open string, n int64) {
+	f.s.srv.stats.FetchedOctets.Add(n)
+	f.buf = append(appendUint(append(f.buf, open...), n), "}\r\n"...)
+}
+
+// copy writes n octets of the message from off.
+func (f *fetcher) copy(c *mailstore.Content, off, n int64) error {
+	if whole, inMemory := c.Bytes(); inMemory {
+		part := whole[off : off+n]
+		if n <= fetchDirect {
+			f.buf = append(f.buf, part...)
+			return nil
+		}
+		if err := f.flush(); err != nil {
+			return err
+		}
+		if err := f.s.out(part); err != nil {
+			return errOutput{err}
+		}
+		return nil
+	}
+	return f.stream(io.NewSectionReader(c, off, n), n)
+}
+
+// stream writes exactly n octets of r.
+func (f *fetcher) stream(r io.Reader, n int64) error {
+	for n > 0 {
+		if err := f.flush(); err != nil {
+			return err
+		}
+		f.buf = f.buf[:min(int64(fetchBuffer), n)]
+		if _, err := io.ReadFull(r, f.buf); err != nil {
+			f.buf = f.buf[:0]
+			return f.torn(err)
+		}
+		n -= int64(len(f.buf))
+	}
+	return nil
+}
+
+// torn ends the connection: octets were announced that cannot be read. Nothing else may stand in their place.
+func (f *fetcher) torn(err error) error {
+	f.s.log.Error("message unreadable while it was sent", "err", err)
+	f.s.c.Kill()
+	return errOutput{err}
+}
+
+// binary writes a BINARY or BINARY.SIZE item (RFC 3516): the part without its transfer encoding.
+func (f *fetcher) binary(it *fetchItem, c *mailstore.Content) error {
+	f.buf = append(f.buf, it.label...)
+	decoded := func() io.Reader { return io.NewSectionReader(c, 0, c.Size) }
+	if len(it.path) > 0 {
+		p := c.Structure.Part(it.path)
+		switch {
+		case p == nil:
+			f.absent(it)
+			return nil
+		case !decodable(p.Encoding):
+			f.unknownCTE = true
+			f.absent(it)
+			return nil
+		}
+		decoded = func() io.Reader { return p.Decoder(c.Body()) }
+	}
+	n, err := io.Copy(io.Discard, decoded())
+	if err != nil {
+		return f.torn(err)
+	}
+	if it.kind == fetchBinarySize {
+		f.buf = appendUint(f.buf, n)
+		return nil
+	}
+	from, count := it.clip(n)
+	f.literal("~{", count)
+	r := decoded()
+	if _, err := io.CopyN(io.Discard, r, from); err != nil {
+		return f.torn(err)
+	}
+	return f.stream(r, count)
+}
+
+// absent answers for a part that is not there, or not to be had.
+func (f *fetcher) absent(it *fetchItem) {
+	if it.kind == fetchBinarySize {
+		f.buf = append(f.buf, '0')
+		return
+	}
+	f.buf = append(f.buf, "NIL"...)
+}
+
+func decodable(encoding string) bool {
+	switch encoding {
+	case "", "7bit", "8bit", "binary", "base64", "quoted-printable":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,80 @@
+package imapd
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+
+	"vanthu/internal/wire"
+)
+
+// maxDone is the longest line that may end IDLE.
+const maxDone = 1024
+
+// runIdle answers IDLE (RFC 2177). While the connection's goroutine waits for DONE, changes are pushed by short goroutines of their
+// own, at most one waiting: a slow client holds up nobody but itself.
+func (s *session) runIdle(cmd *command) result {
+	if !cmd.args.end() {
+		return syntax("IDLE takes no arguments")
+	}
+	if _, err := s.c.WriteString("+ idling\r\n"); err != nil {
+		return s.lost(err)
+	}
+	tag := cmd.tag // cmd is void after the next read
+	stop := s.startPush()
+	line, err := s.c.ReadLine(maxDone)
+	done := err == nil && strings.EqualFold(string(trimLineEnd(line)), "DONE")
+	stop()
+	switch {
+	case errors.Is(err, wire.ErrLineTooLong):
+		return hangUp("Expected DONE")
+	case err != nil:
+		return s.lost(err)
+	case !done:
+		return syntax("Expected DONE")
+	}
+	s.poll(true)
+	s.c.reply(tag, ok("IDLE completed"))
+	return result{done: true}
+}
+
+// startPush begins to tell the client at once what changes in the selected mailbox, and what has changed since the last command.
+// Nothing is pushed any more once stop has returned.
+func (s *session) startPush() (stop func()) {
+	if s.box == nil {
+		return func() {}
+	}
+	var waiting, stopped atomic.Bool
+	push := func() {
+		waiting.Store(false) // a change from here on needs another push
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if stopped.Load() {
+			return
+		}
+		if !s.stillAllowed() {
+			s.c.Kill()
+			return
+		}
+		lines := s.box.update(nil, true, nil)
+		if len(lines) == 0 {
+			return
+		}
+		s.srv.stats.Pushes.Add(1)
+		if s.out(lines) != nil || s.c.Flush() != nil {
+			s.c.Kill() // wakes the reader as well
+		}
+	}
+	cancel := s.srv.be.Store.Listen(s.box.id, func() {
+		if !waiting.Swap(true) {
+			go push()
+		}
+	})
+	push()
+	return func() {
+		cancel()
+		stopped.Store(true)
+		s.mu.Lock() // waits for a push under way
+		defer s.mu.Unlock()
+	}
+}

@@ -1,0 +1,88 @@
+package imapd
+
+import (
+	"github.com/emersion/go-imap/v2"
+
+	"vanthu/internal/mailstore"
+)
+
+// runSelect parses SELECT and EXAMINE. imapserver says READ-ONLY for EXAMINE only, so a SELECT of a mailbox that may only be read goes
+// on as EXAMINE.
+func (s *session) runSelect(cmd *command) result {
+	l := &cmd.args
+	if !l.sp() {
+		return syntax("Expected: " + cmd.verb + " mailbox")
+	}
+	name, refused := s.nameArg(l)
+	if refused != nil {
+		return answer(*refused)
+	}
+	if !l.end() {
+		return syntax("Unknown " + cmd.verb + " parameter")
+	}
+	s.req.name = name
+	if p, err := s.locate(name); cmd.verb == "EXAMINE" || err == nil && !p.rights.write {
+		return pass("EXAMINE x")
+	}
+	return pass("SELECT x")
+}
+
+// Select implements imapserver.Session. imapserver writes the counters, validity and flags.
+func (s *session) Select(_ string, opt *imap.SelectOptions) (data *imap.SelectData, err error) {
+	defer s.guard("SELECT", &err)
+	m, p, err := s.lookup(s.req.name)
+	if err == nil && !m.Selectable {
+		err = mailstore.ErrNoMailbox
+	}
+	if err != nil {
+		return nil, s.fail(err, doingOther)
+	}
+	hot, err := s.srv.be.Store.Hot(s.ctx, m.ID)
+	if err != nil {
+		return nil, s.fail(err, doingOther)
+	}
+	b := &box{id: m.ID, owner: m.Owner, role: m.Role, readOnly: opt.ReadOnly || !p.rights.write, hot: hot, known: hot.Version()}
+	s.mu.Lock()
+	s.box = b
+	s.mu.Unlock()
+	if s.rev2 { // RFC 9051, section 6.3.2
+		line := appendMailbox([]byte(`* LIST () "/" `), p.full, s.wide)
+		if err := s.out(append(line, "\r\n"...)); err != nil {
+			return nil, err
+		}
+	}
+	v := b.known
+	data = &imap.SelectData{
+		NumMessages: uint32(v.Len()), UIDValidity: v.UIDValidity, UIDNext: imap.UID(v.UIDNext),
+		FirstUnseenSeqNum: uint32(v.FirstWithout(mailstore.Seen)),
+	}
+	for _, f := range systemFlags {
+		data.Flags = append(data.Flags, imap.Flag(f.name))
+	}
+	for _, k := range v.Keywords {
+		data.Flags = append(data.Flags, imap.Flag(k))
+	}
+	if !b.readOnly {
+		data.PermanentFlags = append(data.PermanentFlags, data.Flags...)
+		if len(v.Keywords) < mailstore.MaxKeywords {
+			data.PermanentFlags = append(data.PermanentFlags, imap.FlagWildcard)
+		}
+	}
+	return data, nil
+}
+
+// Unselect implements imapserver.Session.
+func (s *session) Unselect() error {
+	s.closeBox()
+	return nil
+}
+
+// closeBox forgets the selected mailbox.
+func (s *session) closeBox() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.box != nil {
+		s.box.hot.Release()
+		s.box = nil
+	}
+}

@@ -1,0 +1,147 @@
+package imapd
+
+import (
+	"iter"
+
+	"vanthu/internal/mailstore"
+)
+
+// box is the selected mailbox and what this client believes about it. Sequence numbers are those of known, which changes in update
+// only, together with what the client is told.
+type box struct {
+	id       mailstore.MailboxID
+	owner    mailstore.Owner
+	role     mailstore.FolderRole
+	readOnly bool
+	hot      *mailstore.Hot
+	known    *mailstore.Version
+	result   mailstore.UIDSet // of SEARCH RETURN (SAVE)
+}
+
+// ranges resolves a message set against what the client knows.
+func (b *box) ranges(set numSet, uid bool) []numRange {
+	if uid {
+		return set.resolve(uint32(b.known.Last()))
+	}
+	return set.resolve(uint32(b.known.Len()))
+}
+
+// rows gives the messages of a set with their sequence numbers, ascending. Numbers that name nothing are passed over.
+func (b *box) rows(set numSet, uid bool) iter.Seq2[int, mailstore.Row] {
+	switch {
+	case set.saved:
+		return b.known.InUIDs(b.result)
+	case uid:
+		return b.known.InUIDs(toUIDs(b.ranges(set, true)))
+	}
+	return func(yield func(int, mailstore.Row) bool) {
+		for _, r := range b.ranges(set, false) {
+			for seq, row := range b.known.Rows(int(r.lo), int(r.hi)) {
+				if !yield(seq, row) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// uids gives the messages of a set as UIDs that exist in the client's view.
+func (b *box) uids(set numSet, uid bool) []mailstore.UID {
+	var list []mailstore.UID
+	for _, row := range b.rows(set, uid) {
+		list = append(list, row.UID)
+	}
+	return list
+}
+
+// invalid tells whether a set of sequence numbers names messages that the client cannot know.
+func (b *box) invalid(set numSet, uid bool) bool {
+	return !uid && !set.saved && set.beyond(uint32(b.known.Len()))
+}
+
+func toUIDs(rs []numRange) mailstore.UIDSet {
+	out := make([]mailstore.UIDRange, len(rs))
+	for i, r := range rs {
+		out[i] = mailstore.UIDRange{First: mailstore.UID(r.lo), Last: mailstore.UID(r.hi)}
+	}
+	return mailstore.MakeUIDSet(out...)
+}
+
+// told says which flag changes of an update need no line, because the client knows or will be told otherwise. nil means none.
+type told func(seq int, row mailstore.Row) bool
+
+// update moves the client's view to the newest version and writes what it must be told on the way. Without expunge, messages that are
+// gone stay in the view until a later update (RFC 9051, section 7.5.1).
+func (b *box) update(dst []byte, expunge bool, skip told) []byte {
+	current := b.hot.Version()
+	if current == b.known {
+		return dst
+	}
+	diff := mailstore.Compare(b.known, current)
+	next := current
+	if !expunge && len(diff.Gone) > 0 {
+		next = mailstore.Hold(b.known, current)
+		diff = mailstore.Compare(b.known, next)
+	}
+	if len(next.Keywords) != len(b.known.Keywords) {
+		dst = appendFlagLines(dst, next.Keywords, b.readOnly)
+	}
+	for i := len(diff.Gone) - 1; i >= 0; i-- { // from the end, so that no number moves another
+		dst = appendUint(append(dst, "* "...), diff.Gone[i].Seq)
+		dst = append(dst, " EXPUNGE\r\n"...)
+	}
+	if len(diff.Added) > 0 {
+		dst = appendUint(append(dst, "* "...), next.Len())
+		dst = append(dst, " EXISTS\r\n"...)
+	}
+	for _, ref := range diff.Changed {
+		row := next.At(ref.Seq)
+		if skip != nil && skip(ref.Seq, row) {
+			continue
+		}
+		dst = appendFlagUpdate(dst, ref.Seq, row, next.Keywords)
+	}
+	b.known = next
+	return dst
+}
+
+// appendFlagUpdate writes a FETCH line with UID and flags.
+func appendFlagUpdate(dst []byte, seq int, row mailstore.Row, keywords []string) []byte {
+	dst = appendUint(append(dst, "* "...), seq)
+	dst = appendUint(append(dst, " FETCH (UID "...), row.UID)
+	dst = appendFlags(append(dst, " FLAGS "...), row.Flags, keywords)
+	return append(dst, ")\r\n"...)
+}
+
+// appendFlagLines writes FLAGS and PERMANENTFLAGS.
+func appendFlagLines(dst []byte, keywords []string, readOnly bool) []byte {
+	all := mailstore.SystemFlags
+	for i := range keywords {
+		all |= mailstore.Keyword(i)
+	}
+	dst = appendFlags(append(dst, "* FLAGS "...), all, keywords)
+	dst = append(dst, "\r\n* OK [PERMANENTFLAGS "...)
+	if readOnly {
+		dst = append(dst, "()"...)
+	} else {
+		dst = appendFlags(dst, all, keywords)
+		dst = dst[:len(dst)-1]
+		if len(keywords) < mailstore.MaxKeywords {
+			dst = append(dst, ` \*`...)
+		}
+		dst = append(dst, ')')
+	}
+	return append(dst, "] Flags\r\n"...)
+}
+
+// poll tells the client what changed in the selected mailbox.
+func (s *session) poll(expunge bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.box == nil {
+		return
+	}
+	if lines := s.box.update(nil, expunge, nil); len(lines) > 0 {
+		_ = s.out(lines) // a broken connection shows at the next read
+	}
+}

@@ -1,0 +1,133 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+
+	"vanthu/config"
+	"vanthu/internal/delivery"
+	"vanthu/internal/directory"
+	"vanthu/internal/mail"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/queue"
+	"vanthu/internal/transport"
+	"vanthu/smtpd"
+)
+
+// submission lets SMTP sessions log in and hand over messages.
+type submission struct {
+	directory *directory.Directory
+	delivery  *delivery.Delivery
+}
+
+var (
+	_ smtpd.Backend      = submission{}
+	_ smtpd.Incoming     = incoming{}
+	_ transport.Source   = messages{}
+	_ transport.Reporter = (*delivery.Delivery)(nil)
+)
+
+func (s submission) Authenticate(ctx context.Context, login smtpd.Login, pw smtpd.Password, remote netip.Addr) (smtpd.AccountID, error) {
+	a, err := s.directory.Authenticate(ctx, directory.Login(login), directory.Password(pw), remote)
+	return smtpd.AccountID(a.ID), err
+}
+
+func (s submission) CheckSender(ctx context.Context, o smtpd.Origin, from mail.Path) error {
+	return s.delivery.CheckSender(ctx, origin(o), from)
+}
+
+func (s submission) CheckRecipient(ctx context.Context, o smtpd.Origin, from mail.Path, to mail.Address) error {
+	return s.delivery.CheckRecipient(ctx, origin(o), from, to)
+}
+
+func (s submission) Begin(ctx context.Context, o smtpd.Origin, env mail.Envelope) (smtpd.Incoming, error) {
+	in, err := s.delivery.Begin(ctx, origin(o), env)
+	if err != nil {
+		return nil, err
+	}
+	return incoming{in}, nil
+}
+
+type incoming struct{ *delivery.Incoming }
+
+func (in incoming) Commit(ctx context.Context) (smtpd.QueueID, error) {
+	acc, err := in.Incoming.Commit(ctx)
+	return smtpd.QueueID(acc.QueueID), err
+}
+
+func origin(o smtpd.Origin) delivery.Origin {
+	return delivery.Origin{
+		Session: o.Session, Remote: o.Remote, Helo: o.Helo, Protocol: o.Protocol, TLS: o.TLS,
+		Account: directory.AccountID(o.Account),
+	}
+}
+
+// messages lets the transport read what it carries.
+type messages struct{ store *mailstore.Store }
+
+func (m messages) OpenMessage(ctx context.Context, ref queue.MessageRef) (io.ReadCloser, int64, error) {
+	c, err := m.store.Content(ctx, mailstore.MessageID(ref))
+	if err != nil {
+		return nil, 0, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(c, 0, c.Size), c}, c.Size, nil
+}
+
+// routes translates the ways out of the configuration.
+func routes(list []config.Route) ([]transport.Route, error) {
+	out := make([]transport.Route, len(list))
+	for i, r := range list {
+		out[i] = transport.Route{
+			Domain: r.Domain, Host: string(r.Host), Port: r.Port, Mode: transport.TLSMode(r.TLS), Username: r.Username,
+		}
+		if r.PasswordFile != "" {
+			pw, err := os.ReadFile(r.PasswordFile)
+			if err != nil {
+				return nil, fmt.Errorf("read the password for route %s: %w", r.Domain, err)
+			}
+			out[i].Password = strings.TrimRight(string(pw), "\r\n")
+		}
+		if r.Fingerprint != "" {
+			want, err := hex.DecodeString(r.Fingerprint)
+			if err != nil {
+				return nil, fmt.Errorf("fingerprint of route %s: %w", r.Domain, err)
+			}
+			out[i].TLS = pinned(want)
+		}
+	}
+	return out, nil
+}
+
+// pinned trusts exactly one certificate, whoever signed it and for whatever
+// name: how two vanthu servers know each other.
+func pinned(sum []byte) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection below compares the certificate itself
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			if len(cs.PeerCertificates) == 0 {
+				return errors.New("the server shows no certificate")
+			}
+			return matches(cs.PeerCertificates[0], sum)
+		},
+	}
+}
+
+func matches(cert *x509.Certificate, sum []byte) error {
+	if got := sha256.Sum256(cert.Raw); string(got[:]) != string(sum) {
+		return fmt.Errorf("the server's certificate has fingerprint %x, not the configured one", got)
+	}
+	return nil
+}

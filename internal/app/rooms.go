@@ -1,0 +1,256 @@
+// Package app wires all rooms together from the configuration, starts them and
+// stops them. It depends on everything; nothing but the binary and the test
+// kit may depend on it.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"vanthu/config"
+	"vanthu/docstore"
+	"vanthu/internal/blob"
+	"vanthu/internal/control"
+	"vanthu/internal/delivery"
+	"vanthu/internal/directory"
+	"vanthu/internal/journal"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/queue"
+	"vanthu/internal/sqldb"
+	"vanthu/internal/transport"
+	"vanthu/internal/workflow"
+)
+
+// Folders and files inside the data folder.
+const (
+	blobFolder    = "blobs"
+	journalFolder = "journal"
+	tlsFolder     = "tls"
+	secretFile    = "secret" // keys the hashes of made passwords
+)
+
+// Options tunes the composition; the zero value works.
+type Options struct {
+	Version string
+	Log     *slog.Logger     // nil discards
+	Now     func() time.Time // nil means time.Now
+	// MinPassword lowers the least length of a given password; 0 keeps the
+	// directory's own. Only the benchmark's server lowers it.
+	MinPassword int
+}
+
+// Rooms is the opened data with everything that works on it, without any
+// network: what the command line needs when no server runs, and what the
+// server is built on.
+type Rooms struct {
+	control.Rooms
+	Config    *config.Config
+	Delivery  *delivery.Delivery
+	Transport *transport.Runner
+	Journal   *journal.Checkpointer
+
+	opt Options
+}
+
+// Open opens the data folder for writing. It fails when a server, or another
+// command, has it open.
+func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err error) {
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	r := &Rooms{Config: cfg, opt: opt}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	if r.DB, err = sqldb.Open(ctx, sqldb.Options{Dir: cfg.DataDir, Log: opt.Log}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.DB.Close())
+		}
+	}()
+	secret, err := loadSecret(filepath.Join(cfg.DataDir, secretFile))
+	if err != nil {
+		return nil, err
+	}
+	if r.Journal, err = openJournal(ctx, r.DB, cfg, opt); err != nil {
+		return nil, err
+	}
+	if r.Directory, err = directory.Open(ctx, r.DB, directory.Options{
+		Secret: secret, MinPassword: opt.MinPassword, Now: opt.Now, Log: opt.Log,
+	}); err != nil {
+		return nil, err
+	}
+	blobs, err := blob.Open(blob.Options{Dir: filepath.Join(cfg.DataDir, blobFolder)})
+	if err != nil {
+		return nil, err
+	}
+	if r.Mail, err = mailstore.Open(ctx, r.DB, blobs, mailstore.Options{Quota: r.quota, Now: opt.Now, Log: opt.Log}); err != nil {
+		return nil, err
+	}
+	r.Documents = docstore.New(docstore.Options{Now: opt.Now})
+	r.Queue = queue.New(r.DB, queue.Options{
+		Schedule: durations(cfg.Queue.Retry), Lifetime: cfg.Queue.Expiry.Std(), Now: opt.Now,
+	})
+	return r, r.connect()
+}
+
+// connect makes the rooms that stand on several stores.
+func (r *Rooms) connect() error {
+	cfg, opt := r.Config, r.opt
+	routes, err := routes(cfg.Routes)
+	if err != nil {
+		return err
+	}
+	r.Delivery = delivery.New(delivery.Stores{
+		DB: r.DB, Directory: r.Directory, Mail: r.Mail, Documents: r.Documents, Queue: r.Queue,
+	}, delivery.Options{
+		Hostname: Hostname(cfg), DedupeWindow: cfg.Delivery.DedupeWindow.Std(), Now: opt.Now, Log: opt.Log,
+		HasRoute: func(domain string) bool { return r.Transport.HasRoute(domain) },
+	})
+	r.Transport = transport.New(r.DB, r.Queue, messages{r.Mail}, r.Delivery, transport.Options{
+		Hostname: Hostname(cfg), Routes: routes, Workers: cfg.Queue.Workers, Now: opt.Now, Log: opt.Log,
+	})
+	r.Workflow, err = workflow.New(r.DB, r.Directory, r.Mail, r.Documents, workflow.Options{
+		TrackingInterval: cfg.Documents.TrackingInterval.Std(), Now: opt.Now, Log: opt.Log,
+	})
+	return err
+}
+
+// Close closes the data.
+func (r *Rooms) Close() error { return r.DB.Close() }
+
+// Control answers the command line's calls in this process.
+func (r *Rooms) Control() *control.Service {
+	return control.NewService(r.Rooms, control.Options{Version: r.opt.Version, Now: r.opt.Now})
+}
+
+// quota gives the octets that an owner of mailboxes may use.
+func (r *Rooms) quota(o mailstore.Owner) int64 {
+	mib := int64(r.Config.Limits.QuotaMiB)
+	if o.Account == 0 {
+		return 0 // units share what the disk has
+	}
+	if a, ok := r.Directory.Snapshot().Account(o.Account); ok && a.QuotaMiB > 0 {
+		mib = a.QuotaMiB
+	}
+	return mib << 20
+}
+
+// Hostname is this server's name: configured, or "mail." and the first domain.
+func Hostname(cfg *config.Config) string {
+	if cfg.Server.Hostname != "" || len(cfg.Domains) == 0 {
+		return string(cfg.Server.Hostname)
+	}
+	return "mail." + string(cfg.Domains[0])
+}
+
+// JournalKey is the key that signs the journal's checkpoints.
+func JournalKey(cfg *config.Config) journal.Key {
+	if cfg.Journal.KeyFile != "" {
+		return journal.Key{File: cfg.Journal.KeyFile}
+	}
+	return journal.KeyIn(JournalDir(cfg))
+}
+
+// openJournal makes the key and the first checkpoint for an empty journal, and
+// otherwise compares the journal with what was signed.
+func openJournal(ctx context.Context, db *sqldb.DB, cfg *config.Config, opt Options) (*journal.Checkpointer, error) {
+	var entries int64
+	if err := db.View(ctx, func(r sqldb.Reader) (err error) {
+		entries, _, err = journal.Head(ctx, r)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	key := JournalKey(cfg)
+	_, err := os.Stat(key.File)
+	if errors.Is(err, fs.ErrNotExist) && entries == 0 {
+		err = journal.Init(JournalDir(cfg), key, journal.SignerName(Hostname(cfg)), opt.Now())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the journal's key: %w", err)
+	}
+	return journal.NewCheckpointer(ctx, db, journal.CheckpointOptions{
+		Dir: JournalDir(cfg), Key: key, Every: cfg.Journal.CheckpointInterval.Std(), Now: opt.Now, Log: opt.Log,
+	})
+}
+
+// JournalDir is where the journal's checkpoints lie.
+func JournalDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, journalFolder) }
+
+// AuthorityFile is the certificate of the own authority that clients install,
+// whether it is there or not.
+func AuthorityFile(cfg *config.Config) string {
+	return filepath.Join(cfg.DataDir, tlsFolder, authorityCert)
+}
+
+func durations(list []config.Duration) []time.Duration {
+	out := make([]time.Duration, len(list))
+	for i, d := range list {
+		out[i] = d.Std()
+	}
+	return out
+}
+
+// loadSecret reads the server's secret, or makes one of 32 octets.
+func loadSecret(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key := make([]byte, 32)
+		if _, err := rand.Read(key); err != nil {
+			return nil, err
+		}
+		return key, writeFile(path, []byte(hex.EncodeToString(key)+"\n"), 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the server's secret: %w", err)
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(key) < 32 {
+		return nil, fmt.Errorf("the server's secret in %s is damaged: restore it from a backup, made passwords depend on it", path)
+	}
+	return key, nil
+}
+
+// Collect removes stored messages and bodies that nothing holds any more: no
+// mailbox, no document, no queue item.
+func (r *Rooms) Collect(ctx context.Context, thorough bool) (mailstore.Collected, error) {
+	return r.Mail.Collect(ctx, mailstore.CollectOptions{Thorough: thorough, Keep: r.keeps})
+}
+
+// keeps tells whether a message without mailbox is still needed.
+func (r *Rooms) keeps(ctx context.Context, rd sqldb.Reader, id mailstore.MessageID) (bool, error) {
+	used, err := r.Queue.Uses(ctx, rd, queue.MessageRef(id))
+	if used || err != nil {
+		return used, err
+	}
+	return docstore.Uses(ctx, rd, docstore.MessageRef(id))
+}
+
+// EnsureDomains makes the directory answer for every domain of the
+// configuration.
+func (r *Rooms) EnsureDomains(ctx context.Context) error {
+	for _, d := range r.Config.Domains {
+		if r.Directory.Snapshot().IsLocal(string(d)) {
+			continue
+		}
+		if err := r.Directory.AddDomain(ctx, journal.System("config"), directory.Domain(d)); err != nil {
+			return fmt.Errorf("add domain %s: %w", d, err)
+		}
+	}
+	return nil
+}

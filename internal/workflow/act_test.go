@@ -1,0 +1,264 @@
+package workflow_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"vanthu/docstore"
+	"vanthu/internal/directory"
+	"vanthu/internal/edoc"
+	"vanthu/internal/fault"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
+	"vanthu/internal/workflow"
+)
+
+func TestDoRegister(t *testing.T) {
+	p := newProvince(t, 1, morning, workflow.Options{})
+	id := p.send("xa01").Dispatches[0].ID
+	d, err := p.flow.Do(t.Context(), p.clerk("xa01"), docstore.SourceCLI, id, workflow.Act{Event: docstore.EventRegister})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.State != docstore.StateRegistered || d.ArrivalNumber != 1 || d != p.dispatch(id) {
+		t.Errorf("dispatch = %+v, stored %+v, want registered with number 1", d, p.dispatch(id))
+	}
+	if got := mailstore.MailboxID(d.Place.Mailbox); got != p.folder("xa01", mailstore.RoleRegistered) {
+		t.Errorf("message lies in mailbox %d, want the folder of registered ones", got)
+	}
+	if got := len(p.mails(p.folder("xa01", mailstore.RoleIncoming))); got != 0 {
+		t.Errorf("%d messages still wait", got)
+	}
+	p.view(func(ctx context.Context, r sqldb.Reader) error {
+		_, entries, err := docstore.ReadBook(ctx, r, p.unit("xa01").ID, docstore.DirectionIn, 2026)
+		if err != nil {
+			return err
+		}
+		if c := entries[0].Columns; c.Recipient != "UBND xã số 1" || c.Handed != "2026-11-23" {
+			t.Errorf("columns = %+v, want the unit as recipient", c)
+		}
+		evs, err := docstore.Events(ctx, r, id)
+		if err != nil {
+			return err
+		}
+		if e := evs[1]; e.Source != docstore.SourceCLI || e.Actor.Name != "vanthu@xa01."+domain {
+			t.Errorf("event = %+v, want the clerk by the command line", e)
+		}
+		return nil
+	})
+	p.verify()
+}
+
+// Oracle 4: who is not the unit's clerk changes nothing, from any surface.
+func TestOracle04OnlyClerks(t *testing.T) {
+	tests := []struct {
+		name       string
+		role       directory.Role
+		unit       string
+		event      docstore.Event
+		registered bool // before
+		want       fault.Kind
+		ok         bool
+	}{
+		{"staff registers", directory.RoleStaff, "xa01", docstore.EventRegister, false, fault.Denied, false},
+		{"staff refuses", directory.RoleStaff, "xa01", docstore.EventRefuse, false, fault.Denied, false},
+		{"other unit's clerk registers", directory.RoleClerk, "xa02", docstore.EventRegister, false, fault.Denied, false},
+		{"sender's clerk registers", directory.RoleClerk, "ubnd", docstore.EventRegister, false, fault.Denied, false},
+		{"staff completes", directory.RoleStaff, "xa01", docstore.EventComplete, true, fault.Denied, false},
+		{"staff takes back", directory.RoleStaff, "xa01", docstore.EventUndo, true, fault.Denied, false},
+		{"staff starts", directory.RoleStaff, "xa01", docstore.EventStart, true, 0, true},
+		{"other unit's staff starts", directory.RoleStaff, "xa02", docstore.EventStart, true, fault.Denied, false},
+		{"clerk completes", directory.RoleClerk, "xa01", docstore.EventComplete, true, 0, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newProvince(t, 2, morning, workflow.Options{})
+			id := p.send("xa01").Dispatches[0].ID
+			if tt.registered {
+				if _, err := p.flow.Do(t.Context(), p.clerk("xa01"), docstore.SourceCLI, id,
+					workflow.Act{Event: docstore.EventRegister}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := p.state()
+			act := workflow.Act{Event: tt.event}
+			if tt.event == docstore.EventRefuse {
+				act.Reason = edoc.ReasonBadForm
+			}
+			_, err := p.flow.Do(t.Context(), p.account(tt.role, tt.unit), docstore.SourcePortal, id, act)
+			if tt.ok {
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.verify()
+				return
+			}
+			wantKind(t, err, tt.want)
+			if after := p.state(); after != before {
+				t.Errorf("state changed:\n%s\n%s", before, after)
+			}
+		})
+	}
+}
+
+func TestDoNeedsActiveAccount(t *testing.T) {
+	p := newProvince(t, 1, morning, workflow.Options{})
+	id := p.send("xa01").Dispatches[0].ID
+	clerk := p.clerk("xa01")
+	if err := p.dir.SetState(t.Context(), system(), clerk, directory.Locked); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []directory.AccountID{clerk, 0, 9999} {
+		_, err := p.flow.Do(t.Context(), a, docstore.SourceCLI, id, workflow.Act{Event: docstore.EventRegister})
+		wantKind(t, err, fault.Denied)
+	}
+}
+
+// A message that somebody deleted does not hold its document up.
+func TestDoWithoutMessage(t *testing.T) {
+	p := newProvince(t, 1, morning, workflow.Options{})
+	d := p.send("xa01").Dispatches[0]
+	p.remove(mailstore.MailboxID(d.Place.Mailbox), mailstore.UID(d.Place.UID))
+	for _, e := range []docstore.Event{docstore.EventRegister, docstore.EventComplete} {
+		got, err := p.flow.Do(t.Context(), p.clerk("xa01"), docstore.SourceCLI, d.ID, workflow.Act{Event: e})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Place != (docstore.Place{}) {
+			t.Errorf("%s: place = %+v, want none", e, got.Place)
+		}
+	}
+	p.verify()
+}
+
+// A refusal is told to the sender at once, in the thread of the document.
+func TestRefusalNotice(t *testing.T) {
+	p := newProvince(t, 1, morning, workflow.Options{})
+	res := p.send("xa01")
+	d, err := p.flow.Do(t.Context(), p.clerk("xa01"), docstore.SourcePortal, res.Dispatches[0].ID,
+		workflow.Act{Event: docstore.EventRefuse, Reason: edoc.ReasonNoSignature, Note: "thiếu chữ ký cơ quan"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.State != docstore.StateRefused {
+		t.Errorf("state = %s, want refused", d.State)
+	}
+	got := p.mails(p.inbox(p.clerk("ubnd")))
+	if len(got) != 1 {
+		t.Fatalf("%d messages in the sender's INBOX, want 1", len(got))
+	}
+	m := got[0]
+	const subject = "[Từ chối 123/QĐ-UBND] UBND xã số 1: Thiếu chữ ký số hoặc chữ ký số không hợp lệ"
+	const text = `TỪ CHỐI TIẾP NHẬN VĂN BẢN 123/QĐ-UBND
+
+Văn bản:      Quyết định: 123/QĐ-UBND: V/v giao chỉ tiêu kế hoạch
+Bên gửi:      UBND tỉnh Điện Biên
+Bên nhận:     UBND xã số 1
+Lúc:          09:14:05 23/11/2026 (+07:00)
+Người xử lý:  vanthu@xa01.dienbien.test
+Lý do:        Thiếu chữ ký số hoặc chữ ký số không hợp lệ: thiếu chữ ký cơ quan
+Việc cần làm: ký số và gửi lại; giữ nguyên số, ký hiệu
+`
+	if m.subject != subject {
+		t.Errorf("subject = %q, want %q", m.subject, subject)
+	}
+	if plain := strings.ReplaceAll(m.text, "\r\n", "\n"); plain != text {
+		t.Errorf("text =\n%s\nwant\n%s", plain, text)
+	}
+	if m.inReply != string(res.Document.MailID) {
+		t.Errorf("In-Reply-To = %q, want %q", m.inReply, res.Document.MailID)
+	}
+	p.verify()
+}
+
+// Random acts of random people, by folder or by command, never make a state
+// that the model does not allow, and mailbox, register and journal stay in step.
+func TestRandomActs(t *testing.T) {
+	const units, steps = 3, 250
+	events := []docstore.Event{
+		docstore.EventRegister, docstore.EventRefuse, docstore.EventStart, docstore.EventComplete, docstore.EventUndo,
+	}
+	role := map[docstore.Event]mailstore.FolderRole{
+		docstore.EventRegister: mailstore.RoleRegistered, docstore.EventStart: mailstore.RoleProcessing,
+		docstore.EventComplete: mailstore.RoleCompleted, docstore.EventUndo: mailstore.RoleIncoming,
+		docstore.EventRefuse: mailstore.RoleRefusedFor(edoc.ReasonDuplicate),
+	}
+	for seed := range uint64(3) {
+		rnd := rand.New(rand.NewPCG(seed, 11))
+		now := morning()
+		p := newProvince(t, units, func() time.Time { return now }, workflow.Options{})
+		type model struct {
+			unit  string
+			state docstore.State
+			by    directory.AccountID
+			at    time.Time
+		}
+		var ids []docstore.DispatchID
+		var models []*model
+		for range 3 {
+			for i, d := range p.send(communes(units)...).Dispatches {
+				ids = append(ids, d.ID)
+				models = append(models, &model{unit: communes(units)[i], state: docstore.StateArrived})
+			}
+		}
+		for step := range steps {
+			now = now.Add(time.Duration(rnd.IntN(240)) * time.Second)
+			i := rnd.IntN(len(ids))
+			m, e := models[i], events[rnd.IntN(len(events))]
+			unit := m.unit
+			if rnd.IntN(5) == 0 {
+				unit = "ubnd"
+			}
+			who := []directory.Role{directory.RoleClerk, directory.RoleClerk, directory.RoleStaff}[rnd.IntN(3)]
+			actor := p.account(who, unit)
+
+			allowed := unit == m.unit && (who == directory.RoleClerk || e == docstore.EventStart) && docstore.May(m.state, e)
+			if e == docstore.EventUndo && allowed {
+				allowed = m.by == actor && now.Sub(m.at) <= docstore.UndoLimit
+			}
+			var err error
+			d := p.dispatch(ids[i])
+			if rnd.IntN(2) == 0 {
+				act := workflow.Act{Event: e}
+				if e == docstore.EventRefuse {
+					act.Reason = edoc.ReasonDuplicate
+				}
+				_, err = p.flow.Do(t.Context(), actor, docstore.SourcePortal, ids[i], act)
+			} else {
+				_, _, err = p.flow.MoveMessages(t.Context(), actor, mailstore.MailboxID(d.Place.Mailbox),
+					[]mailstore.UID{mailstore.UID(d.Place.UID)}, p.folder(m.unit, role[e]))
+			}
+			if (err == nil) != allowed {
+				t.Fatalf("seed %d step %d: %s by %s of %s in %s: error %v, want allowed %v", seed, step, e, who, unit, m.state, err, allowed)
+			}
+			if err != nil {
+				continue
+			}
+			m.state = map[docstore.Event]docstore.State{
+				docstore.EventRegister: docstore.StateRegistered, docstore.EventRefuse: docstore.StateRefused,
+				docstore.EventStart: docstore.StateProcessing, docstore.EventComplete: docstore.StateCompleted,
+				docstore.EventUndo: docstore.StateArrived,
+			}[e]
+			if e == docstore.EventRegister {
+				m.by, m.at = actor, now
+			}
+			if got := p.dispatch(ids[i]).State; got != m.state {
+				t.Fatalf("seed %d step %d: state %s, want %s", seed, step, got, m.state)
+			}
+		}
+		p.verify()
+	}
+}
+
+func TestNewRefusesNonsense(t *testing.T) {
+	p := newProvince(t, 0, morning, workflow.Options{})
+	if _, err := workflow.New(nil, p.dir, p.boxes, p.docs, workflow.Options{}); err == nil {
+		t.Error("New without a database: no error")
+	}
+	if _, err := workflow.New(p.db, p.dir, p.boxes, p.docs, workflow.Options{TrackingInterval: -1}); err == nil {
+		t.Error("New with a negative interval: no error")
+	}
+}

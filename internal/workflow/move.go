@@ -1,0 +1,261 @@
+package workflow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"vanthu/docstore"
+	"vanthu/internal/directory"
+	"vanthu/internal/fault"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
+)
+
+// ErrServerOnly: the folder is filled by the server alone.
+var ErrServerOnly = fault.New(fault.Denied, fault.Text{
+	EN: "only the server puts messages into this folder",
+	VI: "chỉ hệ thống mới được đưa thư vào thư mục này",
+})
+
+// MoveMessages carries out what moving messages between two mailboxes means
+// for the documents in them; IMAP MOVE asks it first.
+//
+// It returns handled false, having done nothing, when the move means nothing:
+// the caller moves then. A move into a workflow folder is an act on each
+// document, in the order of their arrival; a move of a document out of the
+// workflow is fault.Denied.
+//
+// Each message is moved wholly or not at all. moved gives the new UIDs of
+// those that were; err is why the first of the others was not, so both may be
+// set. When moved is nil, nothing was moved.
+func (w *Workflow) MoveMessages(
+	ctx context.Context, actor directory.AccountID, from mailstore.MailboxID, uids []mailstore.UID, to mailstore.MailboxID,
+) (moved map[mailstore.UID]mailstore.UID, handled bool, err error) {
+	source, target, err := w.pair(ctx, from, to)
+	if err != nil {
+		return nil, false, err
+	}
+	if target.kind() == folderPlain {
+		if source.kind() != folderWorkflow {
+			return nil, false, nil
+		}
+		return w.moveOut(ctx, from, uids)
+	}
+	return w.moveIn(ctx, actor, from, uids, target)
+}
+
+// CopyMessages is MoveMessages for IMAP COPY. Into a workflow folder a copy is
+// a move, because clients without MOVE copy and mark the source deleted, and a
+// document is in one folder only (edoc.md §4.8): the caller tells its client
+// that the source has gone. Out of one it is a plain copy and not handled.
+func (w *Workflow) CopyMessages(
+	ctx context.Context, actor directory.AccountID, from mailstore.MailboxID, uids []mailstore.UID, to mailstore.MailboxID,
+) (moved map[mailstore.UID]mailstore.UID, handled bool, err error) {
+	_, target, err := w.pair(ctx, from, to)
+	if err != nil || target.kind() == folderPlain {
+		return nil, false, err
+	}
+	return w.moveIn(ctx, actor, from, uids, target)
+}
+
+// MayAppend reports by a fault.Denied that a mailbox takes no messages from
+// clients.
+func (w *Workflow) MayAppend(ctx context.Context, mailbox mailstore.MailboxID) error {
+	m, err := w.boxes.Mailbox(ctx, mailbox)
+	if err != nil {
+		return err
+	}
+	if (box{m}).kind() != folderPlain {
+		return ErrServerOnly
+	}
+	return nil
+}
+
+// box is a mailbox as the workflow sees it.
+type box struct{ mailstore.Mailbox }
+
+// folderKind is what a mailbox means to the workflow.
+type folderKind uint8
+
+const (
+	folderPlain    folderKind = iota
+	folderWorkflow            // holds the dispatches of one state
+	folderServer              // filled by the server alone
+)
+
+func (b box) kind() folderKind {
+	switch b.Role {
+	case mailstore.RoleNone, mailstore.RoleUnitInbox:
+		return folderPlain
+	case mailstore.RoleIncoming, mailstore.RoleRegistered, mailstore.RoleProcessing, mailstore.RoleCompleted:
+		return folderWorkflow
+	case mailstore.RoleGroup, mailstore.RoleRefused, mailstore.RoleIssued, mailstore.RoleTracking,
+		mailstore.RoleReceipts:
+		return folderServer
+	}
+	if _, ok := b.Role.Reason(); ok {
+		return folderWorkflow
+	}
+	return folderServer
+}
+
+// act gives what moving a message into the workflow folder means.
+func (b box) act() (Act, bool) {
+	switch b.Role {
+	case mailstore.RoleIncoming:
+		return Act{Event: docstore.EventUndo}, true
+	case mailstore.RoleRegistered:
+		return Act{Event: docstore.EventRegister}, true
+	case mailstore.RoleProcessing:
+		return Act{Event: docstore.EventStart}, true
+	case mailstore.RoleCompleted:
+		return Act{Event: docstore.EventComplete}, true
+	}
+	reason, ok := b.Role.Reason()
+	return Act{Event: docstore.EventRefuse, Reason: reason}, ok
+}
+
+func (w *Workflow) pair(ctx context.Context, from, to mailstore.MailboxID) (source, target box, err error) {
+	err = w.db.View(ctx, func(r sqldb.Reader) (err error) {
+		if source.Mailbox, err = w.boxes.MailboxIn(ctx, r, from); err != nil {
+			return err
+		}
+		target.Mailbox, err = w.boxes.MailboxIn(ctx, r, to)
+		return err
+	})
+	return source, target, err
+}
+
+// moveOut refuses to take documents out of the workflow.
+func (w *Workflow) moveOut(
+	ctx context.Context, from mailstore.MailboxID, uids []mailstore.UID,
+) (map[mailstore.UID]mailstore.UID, bool, error) {
+	handled := false
+	err := w.db.View(ctx, func(r sqldb.Reader) error {
+		for _, uid := range uids {
+			d, err := docstore.DispatchByPlace(ctx, r, place(from, uid))
+			if errors.Is(err, docstore.ErrNoDispatch) {
+				continue
+			}
+			handled = true
+			if err != nil {
+				return err
+			}
+			return fault.New(fault.Denied, fault.Text{
+				EN: fmt.Sprintf("this message is an official document in state %s and stays in its folder; copy it instead", d.State),
+				VI: fmt.Sprintf("thư này là văn bản ở trạng thái %s, phải nằm trong thư mục của nó; có thể sao chép", d.State.Name()),
+			})
+		}
+		return nil
+	})
+	return nil, handled, err
+}
+
+// moveIn carries out the act that the target means.
+func (w *Workflow) moveIn(
+	ctx context.Context, actor directory.AccountID, from mailstore.MailboxID, uids []mailstore.UID, target box,
+) (moved map[mailstore.UID]mailstore.UID, handled bool, err error) {
+	act, ok := target.act()
+	if !ok {
+		return nil, true, ErrServerOnly
+	}
+	by, err := w.deed(actor, docstore.SourceIMAP)
+	if err != nil {
+		return nil, true, err
+	}
+	var refused []error
+	err = w.db.Update(ctx, func(tx *sqldb.Tx) error {
+		moved = make(map[mailstore.UID]mailstore.UID, len(uids))
+		list, strangers, err := dispatchesAt(ctx, tx, from, uids)
+		if err != nil {
+			return err
+		}
+		if strangers > 0 {
+			refused = append(refused, errNoDocument)
+		}
+		for _, d := range list {
+			uid := mailstore.UID(d.Place.UID)
+			if d.To != target.Owner.Unit {
+				refused = append(refused, errOtherUnit)
+				continue
+			}
+			d, err := by.perform(ctx, tx, d, act)
+			switch {
+			case err == nil && d.Place.UID == 0:
+				// The message was expunged meanwhile: nothing is moved any more.
+				return broken{mailstore.ErrNoMessage}
+			case err == nil:
+				moved[uid] = mailstore.UID(d.Place.UID)
+			case isRefusal(err):
+				refused = append(refused, err)
+			default:
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, true, err
+	}
+	return moved, true, summary(refused, len(uids))
+}
+
+var (
+	errNoDocument = fault.New(fault.Conflict, fault.Text{
+		EN: "this message is not an official document that can be put into this folder",
+		VI: "thư này không phải văn bản để đưa vào thư mục này",
+	})
+	errOtherUnit = fault.New(fault.Conflict, fault.Text{
+		EN: "this folder belongs to another unit than the document was sent to",
+		VI: "thư mục này của đơn vị khác, không phải đơn vị nhận văn bản",
+	})
+)
+
+// dispatchesAt gives the dispatches whose messages these are, in the order of
+// their arrival, because numbers follow it (NĐ 30/2020, article 22.2), and how
+// many of the messages are none.
+func dispatchesAt(
+	ctx context.Context, r sqldb.Reader, from mailstore.MailboxID, uids []mailstore.UID,
+) (list []docstore.Dispatch, strangers int, err error) {
+	seen := make(map[mailstore.UID]bool, len(uids))
+	for _, uid := range uids {
+		if seen[uid] {
+			continue
+		}
+		seen[uid] = true
+		d, err := docstore.DispatchByPlace(ctx, r, place(from, uid))
+		if errors.Is(err, docstore.ErrNoDispatch) {
+			strangers++
+			continue
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		list = append(list, d)
+	}
+	slices.SortFunc(list, func(a, b docstore.Dispatch) int { return cmp.Compare(a.ID, b.ID) })
+	return list, strangers, nil
+}
+
+// summary is the first refusal; of a batch it also tells how many there were.
+func summary(refused []error, of int) error {
+	if len(refused) == 0 {
+		return nil
+	}
+	first := refused[0]
+	if of == 1 {
+		return first
+	}
+	s := fault.Sentence(first)
+	return fault.Wrap(fault.KindOf(first), first, fault.Text{
+		EN: fmt.Sprintf("%d of %d messages were not moved: %s", len(refused), of, s.EN),
+		VI: fmt.Sprintf("%d trên %d thư không chuyển được: %s", len(refused), of, s.VI),
+	})
+}
+
+func place(m mailstore.MailboxID, uid mailstore.UID) docstore.Place {
+	return docstore.Place{Mailbox: int64(m), UID: int64(uid)}
+}
