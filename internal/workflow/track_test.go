@@ -69,11 +69,11 @@ Trích yếu:    V/v giao chỉ tiêu kế hoạch
 Tình hình:    1/4 đã vào sổ · 2 chưa nhận · 1 từ chối
 Cập nhật lúc: 09:14:05 23/11/2026 (+07:00)
 
-Đơn vị        Trạng thái          Số đến  Thời điểm (+07:00)   Lý do, ghi chú
-UBND xã số 1  hoàn thành          1       09:14:05 23/11/2026
-UBND xã số 2  chờ tiếp nhận               09:14:05 23/11/2026
-UBND xã số 3  từ chối tiếp nhận           09:14:05 23/11/2026  Thiếu tệp hoặc tệp bị hỏng: thiếu phụ lục
-UBND xã số 4  chờ tiếp nhận               09:14:05 23/11/2026  đã hoàn tác việc vào sổ: kéo nhầm
+Đơn vị        Trạng thái         Số đến  Thời điểm (+07:00)   Lý do, ghi chú
+UBND xã số 1  hoàn thành         1       09:14:05 23/11/2026
+UBND xã số 2  chờ tiếp nhận              09:14:05 23/11/2026
+UBND xã số 3  từ chối tiếp nhận          09:14:05 23/11/2026  Thiếu tệp hoặc tệp bị hỏng: thiếu phụ lục
+UBND xã số 4  chờ tiếp nhận              09:14:05 23/11/2026  đã hoàn tác việc vào sổ: kéo nhầm
 `
 		if m.subject != subject {
 			t.Errorf("subject = %q, want %q", m.subject, subject)
