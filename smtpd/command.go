@@ -80,7 +80,7 @@ func (c *conn) dispatch(cmd command) {
 		}
 	case "QUIT":
 		c.sayString(replyBye)
-		c.over = true
+		c.over, c.linger = true, len(c.Buffered()) > 0
 	default:
 		c.bye(replyHTTP) // a browser, or a page that makes one attack us
 	}

@@ -3,12 +3,14 @@ package smtpd
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -79,6 +81,9 @@ func sessionCheck(f *testing.F) func(*testing.T, []byte) {
 			_ = conn.(*net.TCPConn).CloseWrite()
 		}()
 		out, err := io.ReadAll(conn)
+		if errors.Is(err, syscall.ECONNRESET) {
+			return // the server closed while input was under way, which may cost replies that were not read yet
+		}
 		if err != nil {
 			t.Fatalf("no end: %v, after %q", err, out)
 		}
