@@ -508,9 +508,14 @@ func benchMessage(body int) []byte {
 }
 
 func BenchmarkScanner(b *testing.B) {
-	for _, size := range []int{2600, 1 << 20} {
-		raw := benchMessage(size)
-		b.Run(fmt.Sprintf("%dKiB", len(raw)>>10), func(b *testing.B) {
+	plain := []byte(crlf("From: vanthu@xa-a.tinh.example\nTo: sonoivu@tinh.example\nSubject: bao cao\nDate: Mon, 24 Nov 2026 08:00:00 +0700\n" +
+		"Message-ID: <a@b>\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n" + strings.Repeat("mot dong cua thu nay dai chung nay ky tu\n", 95)))
+	for _, bm := range []struct {
+		name string
+		raw  []byte
+	}{{"plain 4 KiB", plain}, {"attachment 4 KiB", benchMessage(2600)}, {"attachment 1 MiB", benchMessage(1 << 20)}} {
+		raw := bm.raw
+		b.Run(bm.name, func(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {

@@ -62,7 +62,8 @@ func TestParseDate(t *testing.T) {
 	for _, in := range []string{
 		"Tue, 24 Nov 2026 08:02:03 +0700", "24 Nov 2026 08:02:03 +0700", "Tue, 24 Nov 2026 08:02:03 +0700 (ICT-x)",
 		"tue,24 nov 26 08:02:03 ICT", "Tue 24 Nov 2026 01:02:03 GMT", "24-Nov-2026 01:02:03 UT", "Mon, 23 Nov 2026 20:02:03 EST",
-		"23 November 2026 20:02:03 -0500", "24 Nov 2026 01:02:03",
+		"23 November 2026 20:02:03 -0500", "23 Nov 2026 20:02:03 CDT", "23 Nov 2026 21:02:03 EDT", "23 Nov 2026 19:02:03 CST",
+		"23 Nov 2026 19:02:03 MDT", "23 Nov 2026 18:02:03 PDT", "23 Nov 2026 17:02:03 PST", "24 Nov 2026 01:02:03 +9999", "24 Nov 2026 01:02:03",
 	} {
 		if got, ok := ParseDate(in); !ok || !got.Equal(want) {
 			t.Errorf("ParseDate(%q) = %v, %v", in, got, ok)
@@ -156,6 +157,11 @@ func TestParseAddressList(t *testing.T) {
 		{"A <>", "A|"},
 		{"a:b@c", "a{ ; |b@c ; }"},
 		{"a @ b", "|a@b"},
+		{`A "B. C"   D (x) <a@b>`, "A B. C D|a@b"},
+		{`"A""B" <a@b>`, "AB|a@b"},
+		{`<"a b" (x) @c>`, `|"a b"@c`},
+		{"A <a@b> trailing", "A trailing|a@b"},
+		{"A < a@b >", "A|a@b"},
 	}
 	for _, tt := range tests {
 		var got []string
