@@ -5,6 +5,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"vanthu/internal/directory"
@@ -78,7 +81,7 @@ func (s *Store) Intake(ctx context.Context, tx *sqldb.Tx, in In) (Result, error)
 		return Result{}, err
 	}
 	now := s.time()
-	res := Result{Resubmitted: again}
+	var res Result
 	if again {
 		if res.Duplicate, err = duplicateOf(ctx, tx, doc); err != nil {
 			return Result{}, err
@@ -95,17 +98,24 @@ func (s *Store) Intake(ctx context.Context, tx *sqldb.Tx, in In) (Result, error)
 	for _, d := range sent {
 		byUnit[d.To] = d
 	}
-	res.Dispatches = make([]Dispatch, 0, len(in.Recipients))
+	var fresh []Recipient
 	for _, to := range in.Recipients {
-		d, ok := byUnit[to.Unit]
-		if !ok {
-			if d, err = s.addDispatch(ctx, tx, in, doc, to, now); err != nil {
-				return Result{}, err
-			}
-			byUnit[to.Unit] = d
-			res.Resubmitted = false
+		if _, ok := byUnit[to.Unit]; !ok {
+			byUnit[to.Unit] = Dispatch{} // a unit that is named twice gets one dispatch
+			fresh = append(fresh, to)
 		}
-		res.Dispatches = append(res.Dispatches, d)
+	}
+	res.Resubmitted = again && len(fresh) == 0
+	added, err := s.addDispatches(ctx, tx, in, doc, fresh, now)
+	if err != nil {
+		return Result{}, err
+	}
+	for _, d := range added {
+		byUnit[d.To] = d
+	}
+	res.Dispatches = make([]Dispatch, len(in.Recipients))
+	for i, to := range in.Recipients {
+		res.Dispatches[i] = byUnit[to.Unit]
 	}
 	if res.Resubmitted {
 		return res, nil
@@ -180,40 +190,117 @@ func insertDocument(ctx context.Context, tx *sqldb.Tx, d *Document, key, evidenc
 	return nil
 }
 
-func (s *Store) addDispatch(
-	ctx context.Context, tx *sqldb.Tx, in In, doc Document, to Recipient, now time.Time,
-) (Dispatch, error) {
-	d := Dispatch{
-		Document: doc.ID, To: to.Unit, Address: to.Address.String(), Kind: to.Kind,
-		State: StateArrived, Status: edoc.StatusArrived, Arrived: now, Place: to.Place, Updated: now,
+// addDispatches makes the dispatches of new recipients with their events and
+// journal entries. A document goes to a hundred units at once, so rows are
+// inserted many at a time.
+func (s *Store) addDispatches(
+	ctx context.Context, tx *sqldb.Tx, in In, doc Document, to []Recipient, now time.Time,
+) ([]Dispatch, error) {
+	list := make([]Dispatch, len(to))
+	for i, r := range to {
+		d := Dispatch{
+			Document: doc.ID, To: r.Unit, Address: r.Address.String(), Kind: r.Kind,
+			State: StateArrived, Status: edoc.StatusArrived, Arrived: now, Place: r.Place, Updated: now,
+		}
+		if d.Kind == "" {
+			d.Kind = KindMain
+		}
+		if d.Kind == KindMain {
+			d.Due = doc.Due // who only takes notice has no due date, edoc.md §4.12
+		}
+		var err error
+		if d.ULID, err = s.ulid(now); err != nil {
+			return nil, err
+		}
+		list[i] = d
 	}
-	if d.Kind == "" {
-		d.Kind = KindMain
+	for some := range slices.Chunk(list, rowsAtOnce) {
+		if err := insertDispatches(ctx, tx, some); err != nil {
+			return nil, err
+		}
+		if err := arrive(ctx, tx, in, doc, some); err != nil {
+			return nil, err
+		}
 	}
-	if d.Kind == KindMain {
-		d.Due = doc.Due // who only takes notice has no due date, edoc.md §4.12
+	return list, nil
+}
+
+// rowsAtOnce is how many rows one statement inserts.
+const rowsAtOnce = 16
+
+// placeholders gives the values of an INSERT of n rows: "($1, $2), ($3, $4)".
+func placeholders(n, columns int) string {
+	var b strings.Builder
+	for i := range n * columns {
+		switch {
+		case i == 0:
+			b.WriteString("($")
+		case i%columns == 0:
+			b.WriteString("), ($")
+		default:
+			b.WriteString(", $")
+		}
+		b.WriteString(strconv.Itoa(i + 1))
 	}
-	var err error
-	if d.ULID, err = s.ulid(now); err != nil {
-		return Dispatch{}, err
+	b.WriteString(")")
+	return b.String()
+}
+
+// insertDispatches inserts rows and sets their ids.
+func insertDispatches(ctx context.Context, tx *sqldb.Tx, list []Dispatch) error {
+	const columns = 16
+	args := make([]any, 0, columns*len(list))
+	index := make(map[ULID]int, len(list))
+	for i, d := range list {
+		index[d.ULID] = i
+		args = append(args, string(d.ULID), int64(d.Document), int64(d.To), d.Address, string(d.Kind),
+			string(d.State), string(d.Status), d.ArrivalYear, d.ArrivalNumber, sqldb.Micros(d.Arrived),
+			sqldb.Micros(d.Registered), sqldb.Micros(d.Completed), sqldb.Micros(d.Due), d.Place.Mailbox, d.Place.UID,
+			sqldb.Micros(d.Updated))
 	}
-	err = tx.QueryRow(ctx, qInsertDispatch, string(d.ULID), int64(d.Document), int64(d.To), d.Address, string(d.Kind),
-		string(d.State), string(d.Status), sqldb.Micros(d.Arrived), sqldb.Micros(d.Due), d.Place.Mailbox, d.Place.UID,
-		sqldb.Micros(d.Updated)).Scan(&d.ID)
+	type made struct {
+		id   DispatchID
+		ulid ULID
+	}
+	ids, err := collect(ctx, tx, func(r row) (m made, err error) {
+		err = r.Scan(&m.id, &m.ulid)
+		return m, err
+	}, qInsertDispatches+placeholders(len(list), columns)+qReturningID, args...)
 	if err != nil {
-		return Dispatch{}, fmt.Errorf("record a dispatch: %w", err)
+		return fmt.Errorf("record dispatches: %w", err)
 	}
-	ev := StatusEvent{Dispatch: d.ID, Status: edoc.StatusArrived, At: now, Actor: in.Actor, Source: in.Source}
-	if _, err := addEvent(ctx, tx, ev, journal.Event{
-		At: now, Type: "doc.arrived", Actor: in.Actor, Subject: string(doc.ULID), Unit: int64(d.To),
-		Data: arrivedData{
-			Document: doc.ULID, Dispatch: d.ULID, Code: doc.Code, Issuer: doc.Issuer, Queue: doc.QueueID,
-			Message: hex.EncodeToString(doc.BodySHA256[:]),
-		},
-	}); err != nil {
-		return Dispatch{}, err
+	for _, m := range ids {
+		list[index[m.ulid]].ID = m.id
 	}
-	return d, nil
+	return nil
+}
+
+// arrive adds the status 01 of new dispatches, each with its journal entry.
+func arrive(ctx context.Context, tx *sqldb.Tx, in In, doc Document, list []Dispatch) error {
+	const columns = 8
+	actor, err := json.Marshal(in.Actor)
+	if err != nil {
+		return fmt.Errorf("encode actor: %w", err)
+	}
+	args := make([]any, 0, columns*len(list))
+	for _, d := range list {
+		seq, err := journal.Append(ctx, tx, journal.Event{
+			At: d.Arrived, Type: "doc.arrived", Actor: in.Actor, Subject: string(doc.ULID), Unit: int64(d.To),
+			Data: arrivedData{
+				Document: doc.ULID, Dispatch: d.ULID, Code: doc.Code, Issuer: doc.Issuer, Queue: doc.QueueID,
+				Message: hex.EncodeToString(doc.BodySHA256[:]),
+			},
+		})
+		if err != nil {
+			return errJournal(err)
+		}
+		args = append(args, int64(d.ID), string(d.Status), sqldb.Micros(d.Arrived), string(actor), string(in.Source),
+			"", "", seq)
+	}
+	if _, err := tx.Exec(ctx, qInsertEvents+placeholders(len(list), columns), args...); err != nil {
+		return fmt.Errorf("record status events: %w", err)
+	}
+	return nil
 }
 
 // arrivedData is the evidence of an arrival: names and hashes, no content.
@@ -224,28 +311,6 @@ type arrivedData struct {
 	Issuer   directory.UnitID `json:"issuer"`
 	Queue    string           `json:"queue_id"`
 	Message  string           `json:"message_sha256"`
-}
-
-// addEvent appends the journal entry and the status event that refers to it.
-func addEvent(ctx context.Context, tx *sqldb.Tx, ev StatusEvent, entry journal.Event) (StatusEvent, error) {
-	seq, err := journal.Append(ctx, tx, entry)
-	if err != nil {
-		// Never a fault of the caller's, whose kind would say that nothing was changed.
-		return StatusEvent{}, fault.Wrap(fault.Temporary, err, fault.Text{
-			EN: "the journal cannot be written", VI: "không ghi được nhật ký",
-		})
-	}
-	actor, err := json.Marshal(ev.Actor)
-	if err != nil {
-		return StatusEvent{}, fmt.Errorf("encode actor: %w", err)
-	}
-	ev.Journal = seq
-	err = tx.QueryRow(ctx, qInsertEvent, int64(ev.Dispatch), string(ev.Status), sqldb.Micros(ev.At), string(actor),
-		string(ev.Source), string(ev.Reason), ev.Note, seq).Scan(&ev.ID)
-	if err != nil {
-		return StatusEvent{}, fmt.Errorf("record a status event: %w", err)
-	}
-	return ev, nil
 }
 
 // findDuplicate returns the first document that doc repeats, nil when there
@@ -299,16 +364,17 @@ const qInsertFile = `
 INSERT INTO document_file (document_id, ordinal, role, name, media_type, size, sha256)
 VALUES ($1, $2, $3, $4, $5, $6, $7)`
 
-const qInsertDispatch = `
+const (
+	qInsertDispatches = `
 INSERT INTO dispatch (ulid, document_id, to_unit, to_address, kind, state, status, arrival_year, arrival_number,
   arrived_us, registered_us, completed_us, due_us, mailbox_id, uid, updated_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, 0, 0, $9, $10, $11, $12)
-RETURNING id`
+VALUES `
+	qReturningID = ` RETURNING id, ulid`
+)
 
-const qInsertEvent = `
+const qInsertEvents = `
 INSERT INTO status_event (dispatch_id, status, at_us, actor, source, reason, note, journal_seq)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-RETURNING id`
+VALUES `
 
 const qDocumentBySubmission = `SELECT ` + documentColumns + `
 FROM document WHERE issuer_unit = $1 AND mail_id = $2`

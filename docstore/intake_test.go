@@ -343,3 +343,37 @@ func BenchmarkIntake45(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+func TestUses(t *testing.T) {
+	w := newWorld(t)
+	in := decision(t, 1)
+	w.intake(in)
+	for _, tt := range []struct {
+		msg  docstore.MessageRef
+		want bool
+	}{{in.Message, true}, {in.Message + 1, false}} {
+		w.view(func(ctx context.Context, r sqldb.Reader) error {
+			got, err := docstore.Uses(ctx, r, tt.msg)
+			if got != tt.want {
+				t.Errorf("Uses(%d) = %v, want %v", tt.msg, got, tt.want)
+			}
+			return err
+		})
+	}
+}
+
+// A unit that is named twice, by its address and by an alias, gets one dispatch.
+func TestIntakeOneDispatchForAUnitNamedTwice(t *testing.T) {
+	w := newWorld(t)
+	in := decision(t, 2)
+	in.Recipients = append(in.Recipients, docstore.Recipient{
+		Unit: 1, Address: mail.Address{Local: "vanthu.xa01", Domain: "dienbien.test"},
+	})
+	res := w.intake(in)
+	if len(res.Dispatches) != 3 || res.Dispatches[2] != res.Dispatches[0] {
+		t.Errorf("dispatches = %+v, want the first one again as the third", res.Dispatches)
+	}
+	if got := w.count(`SELECT count(*) FROM dispatch`); got != 2 {
+		t.Errorf("dispatches = %d, want 2", got)
+	}
+}

@@ -38,6 +38,7 @@ const (
 	qDocumentsByKey = `SELECT ` + documentColumns + ` FROM document WHERE code_key = $1 ORDER BY id`
 	qFiles          = `
 SELECT role, name, media_type, size, sha256 FROM document_file WHERE document_id = $1 ORDER BY ordinal`
+	qMessageUses     = `SELECT count(*) FROM document WHERE message_id = $1`
 	qDispatchByID    = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE id = $1`
 	qDispatchByULID  = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE ulid = $1`
 	qDispatchByPlace = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE mailbox_id = $1 AND uid = $2 AND mailbox_id <> 0`
@@ -171,6 +172,17 @@ func Events(ctx context.Context, r sqldb.Reader, d DispatchID) ([]StatusEvent, e
 // dispatch, then first to last.
 func DocumentEvents(ctx context.Context, r sqldb.Reader, doc DocumentID) ([]StatusEvent, error) {
 	return collect(ctx, r, scanEvent, qDocumentEvents, int64(doc))
+}
+
+// Uses reports whether a document refers to the message, so that it must not
+// be removed from the mail store with its last mailbox entry: the issued
+// document is a record. NĐ 30/2020, article 19.
+func Uses(ctx context.Context, r sqldb.Reader, msg MessageRef) (bool, error) {
+	var n int
+	if err := r.QueryRow(ctx, qMessageUses, int64(msg)).Scan(&n); err != nil {
+		return false, fmt.Errorf("look for the document of a message: %w", err)
+	}
+	return n > 0, nil
 }
 
 // row is what *sql.Row and *sql.Rows have in common.

@@ -2,6 +2,7 @@ package docstore_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -211,4 +212,26 @@ func TestVerifyFindsTampering(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Oracle 6, the part of the store: what was undone took no number.
+func TestOracle06FailedTransactionTakesNoNumber(t *testing.T) {
+	w := newWorld(t)
+	ids := w.inOneBook(2)
+	lost := errors.New("power cut")
+	err := w.update(func(ctx context.Context, tx *sqldb.Tx) error {
+		d, _, err := w.doc.Transition(ctx, tx, clerk(1), ids[0], act(docstore.EventRegister))
+		if err != nil || d.ArrivalNumber != 1 {
+			t.Errorf("number %d, error %v, want 1", d.ArrivalNumber, err)
+		}
+		return lost
+	})
+	if !errors.Is(err, lost) {
+		t.Fatalf("error = %v, want %v", err, lost)
+	}
+	w.verify()
+	if d := w.mustDo(ids[1], act(docstore.EventRegister)); d.ArrivalNumber != 1 {
+		t.Errorf("number after a failed one = %d, want 1", d.ArrivalNumber)
+	}
+	w.verify()
 }

@@ -2,6 +2,7 @@ package docstore
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -149,6 +150,33 @@ func (c *change) record(ctx context.Context, d Dispatch, status edoc.Status) (St
 	})
 }
 
+// addEvent appends the journal entry and the status event that refers to it.
+func addEvent(ctx context.Context, tx *sqldb.Tx, ev StatusEvent, entry journal.Event) (StatusEvent, error) {
+	seq, err := journal.Append(ctx, tx, entry)
+	if err != nil {
+		return StatusEvent{}, errJournal(err)
+	}
+	actor, err := json.Marshal(ev.Actor)
+	if err != nil {
+		return StatusEvent{}, fmt.Errorf("encode actor: %w", err)
+	}
+	ev.Journal = seq
+	err = tx.QueryRow(ctx, qInsertEvent, int64(ev.Dispatch), string(ev.Status), sqldb.Micros(ev.At), string(actor),
+		string(ev.Source), string(ev.Reason), ev.Note, seq).Scan(&ev.ID)
+	if err != nil {
+		return StatusEvent{}, fmt.Errorf("record a status event: %w", err)
+	}
+	return ev, nil
+}
+
+// errJournal is never a fault of the caller's, whose kind would say that
+// nothing was changed.
+func errJournal(err error) error {
+	return fault.Wrap(fault.Temporary, err, fault.Text{
+		EN: "the journal cannot be written", VI: "không ghi được nhật ký",
+	})
+}
+
 // changeData is the evidence of an act: ids and states, no free text.
 type changeData struct {
 	Document ULID              `json:"document"`
@@ -240,5 +268,7 @@ const qUpdateDispatch = `
 UPDATE dispatch SET state = $1, status = $2, arrival_year = $3, arrival_number = $4, registered_us = $5,
   completed_us = $6, updated_us = $7
 WHERE id = $8`
+
+const qInsertEvent = qInsertEvents + `($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`
 
 const qSetPlace = `UPDATE dispatch SET mailbox_id = $1, uid = $2 WHERE id = $3`

@@ -33,6 +33,7 @@ CREATE TABLE document (
 CREATE INDEX document_key ON document (issuer_unit, year, code_key);
 CREATE INDEX document_code ON document (code_key);
 CREATE UNIQUE INDEX document_mail ON document (issuer_unit, mail_id) WHERE mail_id <> '';
+CREATE INDEX document_message ON document (message_id);
 CREATE INDEX document_edxml ON document (edxml_id) WHERE edxml_id <> '';
 -- owner: docstore
 CREATE TABLE document_file (
