@@ -19,11 +19,14 @@ import (
 // edoc.md §4.8.
 const UndoLimit = 10 * time.Minute
 
+// MaxNote is the longest note of an act, in characters: a remark of a register.
+const MaxNote = 500
+
 // An Act is one thing somebody does to a dispatch.
 type Act struct {
 	Event     Event
 	Reason    edoc.RefuseReason // of a refusal: compulsory
-	Note      string            // free text; at least 10 characters when Reason is [edoc.ReasonOther]
+	Note      string            // free text of at most MaxNote characters; at least 10 when Reason is [edoc.ReasonOther]
 	Recipient string            // of a registration: column "Đơn vị hoặc người nhận", may be empty
 	Source    Source
 }
@@ -104,6 +107,12 @@ func (s *Store) SetPlace(ctx context.Context, tx *sqldb.Tx, id DispatchID, p Pla
 
 // check looks at what an act says of itself.
 func (a Act) check() error {
+	if !utf8.ValidString(a.Note) || utf8.RuneCountInString(a.Note) > MaxNote {
+		return fault.New(fault.Invalid, fault.Text{
+			EN: fmt.Sprintf("the note is longer than %d characters", MaxNote),
+			VI: fmt.Sprintf("ghi chú dài quá %d ký tự", MaxNote),
+		})
+	}
 	if a.Event != EventRefuse {
 		return nil
 	}

@@ -135,6 +135,9 @@ func TestRefuseNeedsReason(t *testing.T) {
 		{"other, no text", edoc.ReasonOther, "", false},
 		{"other, 9 characters", edoc.ReasonOther, "ừừừừừừừừừ", false},
 		{"other, 10 characters", edoc.ReasonOther, "ừừừừừừừừừừ", true},
+		{"longest text", edoc.ReasonOther, strings.Repeat("ừ", docstore.MaxNote), true},
+		{"too long a text", edoc.ReasonOther, strings.Repeat("ừ", docstore.MaxNote+1), false},
+		{"not text", edoc.ReasonOther, "không đọc được \xff\xfe", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
