@@ -167,14 +167,13 @@ func (w *Workflow) moveIn(
 		return nil, true, err
 	}
 	var refused []error
+	var strangers []mailstore.UID
 	err = w.db.Update(ctx, func(tx *sqldb.Tx) error {
 		moved = make(map[mailstore.UID]mailstore.UID, len(uids))
-		list, strangers, err := dispatchesAt(ctx, tx, from, uids)
-		if err != nil {
+		var list []docstore.Dispatch
+		var err error
+		if list, strangers, err = dispatchesAt(ctx, tx, from, uids); err != nil {
 			return err
-		}
-		if strangers > 0 {
-			refused = append(refused, errNoDocument)
 		}
 		for _, d := range list {
 			uid := mailstore.UID(d.Place.UID)
@@ -200,13 +199,38 @@ func (w *Workflow) moveIn(
 	if err != nil {
 		return nil, true, err
 	}
+	for _, uid := range strangers {
+		reason, err := w.whyNoDispatch(ctx, from, uid)
+		if err != nil {
+			return moved, true, err
+		}
+		refused = append(refused, reason)
+	}
 	return moved, true, summary(refused, len(uids))
+}
+
+// whyNoDispatch tells a message that is no document from one that is not
+// there any more, since another clerk was quicker.
+func (w *Workflow) whyNoDispatch(ctx context.Context, from mailstore.MailboxID, uid mailstore.UID) (reason, err error) {
+	hot, err := w.boxes.Hot(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	defer hot.Release()
+	if _, there := hot.Version().Seq(uid); there {
+		return errNoDocument, nil
+	}
+	return errGone, nil
 }
 
 var (
 	errNoDocument = fault.New(fault.Conflict, fault.Text{
 		EN: "this message is not an official document that can be put into this folder",
 		VI: "thư này không phải văn bản để đưa vào thư mục này",
+	})
+	errGone = fault.New(fault.NotFound, fault.Text{
+		EN: "this message is no longer in the folder; somebody else may have dealt with it",
+		VI: "thư không còn trong thư mục này, có thể người khác đã xử lý",
 	})
 	errOtherUnit = fault.New(fault.Conflict, fault.Text{
 		EN: "this folder belongs to another unit than the document was sent to",
@@ -215,11 +239,11 @@ var (
 )
 
 // dispatchesAt gives the dispatches whose messages these are, in the order of
-// their arrival, because numbers follow it (NĐ 30/2020, article 22.2), and how
-// many of the messages are none.
+// their arrival, because numbers follow it (NĐ 30/2020, article 22.2), and the
+// messages that are none.
 func dispatchesAt(
 	ctx context.Context, r sqldb.Reader, from mailstore.MailboxID, uids []mailstore.UID,
-) (list []docstore.Dispatch, strangers int, err error) {
+) (list []docstore.Dispatch, strangers []mailstore.UID, err error) {
 	seen := make(map[mailstore.UID]bool, len(uids))
 	for _, uid := range uids {
 		if seen[uid] {
@@ -228,11 +252,11 @@ func dispatchesAt(
 		seen[uid] = true
 		d, err := docstore.DispatchByPlace(ctx, r, place(from, uid))
 		if errors.Is(err, docstore.ErrNoDispatch) {
-			strangers++
+			strangers = append(strangers, uid)
 			continue
 		}
 		if err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 		list = append(list, d)
 	}

@@ -225,6 +225,26 @@ func TestMoveBatch(t *testing.T) {
 	p.verify()
 }
 
+// Two clerks drag the same message: the second one learns why nothing moves.
+func TestMoveSecondClerkIsLate(t *testing.T) {
+	p := newProvince(t, 1, morning, workflow.Options{})
+	d := p.send("xa01").Dispatches[0]
+	from, uids := mailstore.MailboxID(d.Place.Mailbox), []mailstore.UID{mailstore.UID(d.Place.UID)}
+	to := p.folder("xa01", mailstore.RoleRegistered)
+	if _, _, err := p.flow.MoveMessages(t.Context(), p.clerk("xa01"), from, uids, to); err != nil {
+		t.Fatal(err)
+	}
+	before := p.state()
+	moved, handled, err := p.flow.MoveMessages(t.Context(), p.clerk("xa01"), from, uids, to)
+	wantKind(t, err, fault.NotFound)
+	if !handled || len(moved) != 0 || !strings.Contains(fault.Sentence(err).VI, "không còn") {
+		t.Errorf("handled %v, moved %v, sentence %q", handled, moved, fault.Sentence(err).VI)
+	}
+	if after := p.state(); after != before {
+		t.Errorf("state changed:\n%s\n%s", before, after)
+	}
+}
+
 // Undo is moving back; the number comes back with the document.
 func TestMoveBackIsUndo(t *testing.T) {
 	now := morning()
