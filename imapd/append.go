@@ -144,7 +144,7 @@ func (s *session) appendTarget(a appendArgs, lit *literal) (mailstore.Mailbox, *
 	case !p.rights.write:
 		err = errReadOnly
 	case workflowOnly(m.Role):
-		err = errWorkflowFolder
+		err = s.mayAppend(m)
 	case lit.size < 0 || lit.size > s.srv.opt.AppendLimit:
 		err = refuse("TOOBIG", "Message too large")
 	case lit.size == 0:
@@ -155,6 +155,14 @@ func (s *session) appendTarget(a appendArgs, lit *literal) (mailstore.Mailbox, *
 		return m, &st
 	}
 	return m, nil
+}
+
+// mayAppend asks the workflow about a folder of its own; without one nothing may be put there.
+func (s *session) mayAppend(m mailstore.Mailbox) error {
+	if s.srv.be.Workflow == nil {
+		return errWorkflowFolder
+	}
+	return s.srv.be.Workflow.MayAppend(s.ctx, m.ID)
 }
 
 // refuseAppend answers without a message; one that the client sends unasked is skipped together with the rest of the command.

@@ -43,6 +43,11 @@ func (s *session) runCopy(cmd *command) result {
 func (s *session) Copy(imap.NumSet, string) (data *imap.CopyData, err error) {
 	defer s.guard("COPY", &err)
 	target, pairs, err := s.transfer(false)
+	if err != nil && len(pairs.From) > 0 { // the workflow took some
+		if werr := s.out(okCode(copyUID(target, pairs), "Copied").append(nil, "")); werr != nil {
+			return nil, werr
+		}
+	}
 	s.poll(true)
 	if err != nil {
 		return nil, s.fail(err, doingTarget)
@@ -66,27 +71,30 @@ func (s *session) Move(*imapserver.MoveWriter, imap.NumSet, string) (err error) 
 	return s.fail(err, doingTarget)
 }
 
-// transfer copies or moves the messages of the request. Whatever touches a workflow folder is the workflow's to decide.
+// transfer copies or moves the messages of the request. The workflow decides about all that touches its folders.
 func (s *session) transfer(move bool) (mailstore.Mailbox, mailstore.Copied, error) {
 	var none mailstore.Copied
 	b := s.box
 	target, p, err := s.lookup(s.req.name)
-	switch {
-	case err != nil:
+	if err == nil && !target.Selectable {
+		err = mailstore.ErrNoMailbox
+	}
+	if err != nil {
 		return target, none, err
-	case !target.Selectable:
-		return target, none, mailstore.ErrNoMailbox
-	case !p.rights.write && !workflowOnly(target.Role):
-		return target, none, errReadOnly
 	}
 	uids := b.uids(s.req.set, s.req.uid)
 	if len(uids) == 0 {
 		return target, none, nil
 	}
-	if workflowOnly(target.Role) || move && workflowOnly(b.role) {
-		return s.workflowMove(target, uids)
+	if workflowOnly(target.Role) || workflowOnly(b.role) {
+		if pairs, handled, err := s.askWorkflow(target, uids, move); handled || err != nil {
+			return target, pairs, err
+		}
 	}
-	if move && b.readOnly {
+	switch {
+	case !p.rights.write:
+		return target, none, errReadOnly
+	case move && b.readOnly:
 		return target, none, errBoxReadOnly
 	}
 	var pairs mailstore.Copied
@@ -104,28 +112,32 @@ func (s *session) transfer(move bool) (mailstore.Mailbox, mailstore.Copied, erro
 	return target, pairs, err
 }
 
-// workflowMove lets the workflow move the messages. Those of a mailbox opened by EXAMINE stay where they are.
-func (s *session) workflowMove(target mailstore.Mailbox, uids []mailstore.UID) (mailstore.Mailbox, mailstore.Copied, error) {
-	var pairs mailstore.Copied
+// askWorkflow lets the workflow act. A copy out of its folders means nothing to it; whatever would take messages out of a mailbox
+// opened by EXAMINE is refused. An account that may only look on is let through: the workflow says best why it may not.
+func (s *session) askWorkflow(target mailstore.Mailbox, uids []mailstore.UID, move bool) (pairs mailstore.Copied, handled bool, err error) {
+	if !move && !workflowOnly(target.Role) {
+		return pairs, false, nil
+	}
 	w := s.srv.be.Workflow
 	if w == nil {
-		return target, pairs, errWorkflowFolder
+		return pairs, true, errWorkflowFolder
 	}
-	if s.box.readOnly && s.box.owner.Account != 0 {
-		return target, pairs, errBoxReadOnly
+	if b := s.box; b.readOnly && (b.owner.Unit == 0 || s.rights(s.srv.be.Directory.Snapshot(), b.owner.Unit).write) {
+		return pairs, true, errBoxReadOnly
 	}
-	if s.box.readOnly && s.rights(s.srv.be.Directory.Snapshot(), s.box.owner.Unit).write {
-		return target, pairs, errBoxReadOnly // EXAMINE by a clerk; without rights the workflow says why not
+	act := w.CopyMessages
+	if move {
+		act = w.MoveMessages
 	}
-	moved, handled, err := w.MoveMessages(s.ctx, s.user.ID, s.box.id, uids, target.ID)
-	if err == nil && !handled {
+	moved, handled, err := act(s.ctx, s.user.ID, s.box.id, uids, target.ID)
+	if err == nil && !handled && workflowOnly(target.Role) {
 		err = errWorkflowFolder
 	}
 	for _, from := range slices.Sorted(maps.Keys(moved)) {
 		pairs.From = append(pairs.From, from)
 		pairs.To = append(pairs.To, moved[from])
 	}
-	return target, pairs, err
+	return pairs, handled, err
 }
 
 // copyUID gives the COPYUID code of RFC 4315: the nth source became the nth target, so the order of the targets is kept.

@@ -21,11 +21,14 @@ import (
 	"vanthu/internal/wire"
 )
 
-// Workflow is asked about every change of a workflow folder's contents, before the mail store is.
+// Workflow is asked about every change of what a workflow folder holds, before the mail store is. When handled is false it has done
+// nothing, and the change means nothing to it. moved gives the new UIDs of what was moved; err is why the first of the rest was not.
 type Workflow interface {
-	// MoveMessages carries out what moving or copying the messages into the mailbox means for their documents. handled is false when
-	// neither mailbox belongs to the workflow; then nothing was done. A fault's sentence says why something is not allowed.
 	MoveMessages(ctx context.Context, actor directory.AccountID, from mailstore.MailboxID, uids []mailstore.UID, to mailstore.MailboxID) (moved map[mailstore.UID]mailstore.UID, handled bool, err error)
+	// CopyMessages is MoveMessages for COPY; what it handles leaves the source all the same.
+	CopyMessages(ctx context.Context, actor directory.AccountID, from mailstore.MailboxID, uids []mailstore.UID, to mailstore.MailboxID) (moved map[mailstore.UID]mailstore.UID, handled bool, err error)
+	// MayAppend says why clients may not put messages into a mailbox, or nil.
+	MayAppend(ctx context.Context, mailbox mailstore.MailboxID) error
 }
 
 // Backend is what an IMAP server works on. Workflow may be nil: then workflow folders cannot be changed at all.
