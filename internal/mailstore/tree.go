@@ -30,6 +30,10 @@ FROM mailbox WHERE account_id = $1 AND unit_id = $2 ORDER BY name`
 SELECT id, account_id, unit_id, name, use, role, selectable, uid_validity, uid_next, modseq,
   messages, unseen, deleted, octets, created_us
 FROM mailbox WHERE id = $1`
+	qMailboxNamed = `
+SELECT id, account_id, unit_id, name, use, role, selectable, uid_validity, uid_next, modseq,
+  messages, unseen, deleted, octets, created_us
+FROM mailbox WHERE account_id = $1 AND unit_id = $2 AND name = $3`
 )
 
 func scanMailbox(scan func(...any) error) (m Mailbox, err error) {
@@ -66,6 +70,17 @@ func mailboxByID(ctx context.Context, r sqldb.Reader, id MailboxID) (Mailbox, er
 	}
 	if err != nil {
 		return Mailbox{}, fmt.Errorf("read mailbox %d: %w", id, err)
+	}
+	return m, nil
+}
+
+func mailboxByName(ctx context.Context, r sqldb.Reader, o Owner, name string) (Mailbox, error) {
+	m, err := scanMailbox(r.QueryRow(ctx, qMailboxNamed, int64(o.Account), int64(o.Unit), name).Scan)
+	if sqldb.NoRows(err) {
+		return Mailbox{}, ErrNoMailbox
+	}
+	if err != nil {
+		return Mailbox{}, fmt.Errorf("look up mailbox: %w", err)
 	}
 	return m, nil
 }
@@ -181,41 +196,72 @@ func (s *Store) CreateMailbox(ctx context.Context, o Owner, name string, use Use
 const qRevive = `UPDATE mailbox SET selectable = 1, uid_validity = $1 WHERE id = $2 AND selectable = 0 AND role = ''`
 
 func (s *Store) create(ctx context.Context, p *pending, o Owner, name string, use Use) (MailboxID, error) {
-	have, err := mailboxes(ctx, p.tx, o)
-	if err != nil {
+	switch m, err := mailboxByName(ctx, p.tx, o, name); {
+	case err == nil:
+		return m.ID, s.revive(ctx, p, m)
+	case !errors.Is(err, ErrNoMailbox):
 		return 0, err
 	}
-	byName := make(map[string]Mailbox, len(have))
-	uses := map[Use]bool{}
-	for _, m := range have {
-		byName[m.Name] = m
-		uses[m.Use] = true
+	if err := s.createLevels(ctx, p, o, name, 1); err != nil {
+		return 0, err
 	}
-	if m, ok := byName[name]; ok {
-		return m.ID, s.revive(ctx, p, m)
-	}
-	var missing []string
-	for _, level := range parents(name) {
-		if _, ok := byName[level]; !ok {
-			missing = append(missing, level)
-		}
-	}
-	if len(have)+len(missing)+1 > MaxMailboxes {
-		return 0, ErrTooMany
-	}
-	for _, level := range missing {
-		if _, err := s.insertMailbox(ctx, p, o, folder{name: level}); err != nil {
+	if use == UseNone && o.Account != 0 {
+		var err error
+		if use, err = lostUse(ctx, p.tx, o, name); err != nil {
 			return 0, err
 		}
 	}
-	if use == UseNone && o.Account != 0 {
-		for _, f := range accountFolders() {
-			if f.name == name && !uses[f.use] {
-				use = f.use
-			}
+	return s.insertMailbox(ctx, p, o, folder{name: name, use: use})
+}
+
+const qCountOf = `SELECT count(*) FROM mailbox WHERE account_id = $1 AND unit_id = $2`
+
+// createLevels makes the missing levels above a name, if there is room for
+// them and for more mailboxes besides.
+func (s *Store) createLevels(ctx context.Context, p *pending, o Owner, name string, more int) error {
+	var missing []string
+	for _, level := range parents(name) {
+		_, err := mailboxByName(ctx, p.tx, o, level)
+		if errors.Is(err, ErrNoMailbox) {
+			missing = append(missing, level)
+		} else if err != nil {
+			return err
 		}
 	}
-	return s.insertMailbox(ctx, p, o, folder{name: name, use: use})
+	var count int
+	if err := p.tx.QueryRow(ctx, qCountOf, int64(o.Account), int64(o.Unit)).Scan(&count); err != nil {
+		return fmt.Errorf("count mailboxes: %w", err)
+	}
+	if count+len(missing)+more > MaxMailboxes {
+		return ErrTooMany
+	}
+	for _, level := range missing {
+		if _, err := s.insertMailbox(ctx, p, o, folder{name: level}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const qHasUse = `SELECT id FROM mailbox WHERE account_id = $1 AND unit_id = $2 AND use = $3 LIMIT 1`
+
+// lostUse gives the special use of the default mailbox called name, if none of
+// the account's mailboxes has it now.
+func lostUse(ctx context.Context, r sqldb.Reader, o Owner, name string) (Use, error) {
+	for _, f := range accountFolders() {
+		if f.name != name || f.use == UseNone {
+			continue
+		}
+		var id int64
+		err := r.QueryRow(ctx, qHasUse, int64(o.Account), int64(o.Unit), string(f.use)).Scan(&id)
+		if sqldb.NoRows(err) {
+			return f.use, nil
+		}
+		if err != nil {
+			return UseNone, fmt.Errorf("look for special use: %w", err)
+		}
+	}
+	return UseNone, nil
 }
 
 // revive makes a level that holds nothing, left by a deletion, a mailbox again.
@@ -338,14 +384,10 @@ func (s *Store) RenameMailbox(ctx context.Context, id MailboxID, to string) erro
 }
 
 func (s *Store) renameInbox(ctx context.Context, p *pending, m Mailbox, to string) error {
-	have, err := mailboxes(ctx, p.tx, m.Owner)
-	if err != nil {
+	if _, err := mailboxByName(ctx, p.tx, m.Owner, to); err == nil {
+		return ErrExists
+	} else if !errors.Is(err, ErrNoMailbox) {
 		return err
-	}
-	for _, other := range have {
-		if other.Name == to {
-			return ErrExists
-		}
 	}
 	dest, err := s.create(ctx, p, m.Owner, to, UseNone)
 	if err != nil {
@@ -356,28 +398,17 @@ func (s *Store) renameInbox(ctx context.Context, p *pending, m Mailbox, to strin
 }
 
 func (s *Store) rename(ctx context.Context, p *pending, m Mailbox, to string) error {
+	if _, err := mailboxByName(ctx, p.tx, m.Owner, to); err == nil {
+		return ErrExists
+	} else if !errors.Is(err, ErrNoMailbox) {
+		return err
+	}
 	have, err := mailboxes(ctx, p.tx, m.Owner)
 	if err != nil {
 		return err
 	}
-	names := make(map[string]bool, len(have))
-	for _, other := range have {
-		names[other.Name] = true
-	}
-	if names[to] {
-		return ErrExists
-	}
-	count := len(have)
-	for _, level := range parents(to) {
-		if names[level] {
-			continue
-		}
-		if count++; count > MaxMailboxes {
-			return ErrTooMany
-		}
-		if _, err := s.insertMailbox(ctx, p, m.Owner, folder{name: level}); err != nil {
-			return err
-		}
+	if err := s.createLevels(ctx, p, m.Owner, to, 0); err != nil {
+		return err
 	}
 	for _, other := range have {
 		if other.ID != m.ID && !below(other.Name, m.Name) {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"vanthu/internal/blob"
-	"vanthu/internal/directory"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/sqldb"
 )
@@ -168,5 +167,3 @@ func clean(t testing.TB, rig Rig) {
 type clock struct{ now time.Time }
 
 func (c *clock) Now() time.Time { return c.now }
-
-func units(u directory.UnitID) mailstore.Owner { return mailstore.Owner{Unit: u} }
