@@ -303,8 +303,12 @@ func (s *Scanner) endAll(at, lines int64, from int) {
 		s.endHeader(max(at, s.stack[len(s.stack)-1].part.Offset), false)
 	}
 	for i := max(from, 1); i < len(s.stack); i++ {
-		if s.stack[i].message {
-			s.stack[i].part.fitInto(s.stack[i-1].part, at)
+		p := s.stack[i].part
+		switch {
+		case s.stack[i].message:
+			p.fit(s.stack[i-1].part.BodyOffset, at)
+		case i > from:
+			p.fit(min(p.Offset, at), at)
 		}
 	}
 	for len(s.stack) > from {
@@ -322,12 +326,13 @@ func (s *Scanner) endAll(at, lines int64, from int) {
 	}
 }
 
-// fitInto makes p, the root of the message in outer, end at the offset at: the
-// empty line after its header may be the line end that belongs to the delimiter.
-func (p *Part) fitInto(outer *Part, at int64) {
-	p.Offset = outer.BodyOffset
-	p.BodyOffset = max(p.Offset, min(p.BodyOffset, at))
-	p.HeaderLen = p.BodyOffset - p.Offset
+// fit makes p, which begins at begin, end not behind the offset at, so that it
+// lies within the part around it: the empty line after a header may be the line
+// end that belongs to an outer delimiter.
+func (p *Part) fit(begin, at int64) {
+	p.Offset = begin
+	p.BodyOffset = max(begin, min(p.BodyOffset, at))
+	p.HeaderLen = p.BodyOffset - begin
 }
 
 func (f *frame) end(at, lines int64) {

@@ -530,3 +530,36 @@ func BenchmarkScanner(b *testing.B) {
 		})
 	}
 }
+
+// TestScannerTokens scans random rows of the pieces that steer the scanner.
+func TestScannerTokens(t *testing.T) {
+	tokens := []string{
+		"--b", "--b--", "--c", "--", "b", "\r\n", "\r\n", "\r\n", "\n", "\r", " ", "\t", "x", "x: y", ":", "From ", "\x00", "\xc4\x90",
+		"Content-Type: multipart/mixed; boundary=b", "Content-Type: multipart/digest; boundary=c", "Content-Type: message/rfc822",
+		"\r\n--b\r\n", "\r\n--c\r\n", "\r\n\r\n", "\r\n--b--\r\n", "To: a@b, \"c", "Subject: =?utf-8?q?", strings.Repeat("y", 50),
+	}
+	lim := Limits{Depth: 5, Parts: 9, Boundary: 10, Header: 400, Field: 80, Fields: 6, AllHeader: 900}
+	for seed := range uint64(3000) {
+		rnd := rand.New(rand.NewPCG(seed, 2))
+		var raw []byte
+		for range rnd.IntN(60) {
+			raw = append(raw, tokens[rnd.IntN(len(tokens))]...)
+		}
+		m := scan(raw)
+		checkMessage(t, raw, m)
+		checkChunks(t, raw, m)
+		whole, pieces := NewScanner(lim), NewScanner(lim)
+		_, _ = whole.Write(raw)
+		for i := range raw {
+			_, _ = pieces.Write(raw[i : i+1])
+		}
+		a, b := whole.Finish(), pieces.Finish()
+		checkMessage(t, raw, a)
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("limits: single octets give %+v %s, the whole %+v %s", b, tree(b.Root), a, tree(a.Root))
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d: %q", seed, raw)
+		}
+	}
+}
