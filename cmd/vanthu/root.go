@@ -121,7 +121,9 @@ func (c *cli) runs(fn func(cmd *cobra.Command, args []string) error) func(*cobra
 func parent(use, short string, children ...*cobra.Command) *cobra.Command {
 	p := &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return fmt.Errorf("%q needs a subcommand", cmd.CommandPath()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return fmt.Errorf("%q needs a subcommand", cmd.CommandPath())
+		},
 	}
 	p.AddCommand(children...)
 	return p

@@ -45,7 +45,9 @@ type certificates struct {
 }
 
 // get is the GetCertificate of tls.Config.
-func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil }
+func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.current.Load(), nil
+}
 
 // reload reads the certificate again; on failure the one in force stays.
 func (c *certificates) reload() error {

@@ -32,7 +32,7 @@ import (
 
 // Folders and files inside the data folder.
 const (
-	blobFolder    = "blobs"
+	BlobFolder    = "blobs" // large bodies
 	journalFolder = "journal"
 	tlsFolder     = "tls"
 	secretFile    = "secret" // keys the hashes of made passwords
@@ -94,7 +94,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 	}); err != nil {
 		return nil, err
 	}
-	blobs, err := blob.Open(blob.Options{Dir: filepath.Join(cfg.DataDir, blobFolder)})
+	blobs, err := blob.Open(blob.Options{Dir: filepath.Join(cfg.DataDir, BlobFolder)})
 	if err != nil {
 		return nil, err
 	}

@@ -94,7 +94,7 @@ func (s *Server) counters() map[string]int64 {
 		"imap_login_failures": i.LoginFailures.Load(),
 		"imap_commands":       i.Commands.Load(),
 		"imap_pushes":         i.Pushes.Load(),
-		"smtp_connections":       m.Connections.Load(),
+		"smtp_connections":    m.Connections.Load(),
 		"smtp_login_failures": m.LoginsFailed.Load(),
 	}
 }
@@ -110,4 +110,3 @@ func (s *Server) metrics() *prometheus.Registry {
 	}
 	return reg
 }
-

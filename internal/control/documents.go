@@ -178,7 +178,7 @@ func (s *Service) document(ctx context.Context, r sqldb.Reader, req DocumentName
 			VI: "có nhiều đơn vị ban hành văn bản " + req.Code + ": hãy ghi thêm đơn vị ban hành",
 		})
 	}
-	return docs[0], nil // the first one; later ones with its number are its duplicates, named by ULID
+	return docs[len(docs)-1], nil // the newest; an earlier one with the same number is named by its ULID
 }
 
 func (s *Service) documentShow(ctx context.Context, req DocumentNamed, _ Progress) (any, error) {

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"vanthu/docstore"
@@ -104,7 +105,8 @@ func (s *Service) account(login string) (directory.Account, error) {
 	return acct, nil
 }
 
-// unit finds a unit by its code, its short name or its address.
+// unit finds a unit by its code, its address or the local part of that, or its
+// short name in any case.
 func (s *Service) unit(name string) (directory.Unit, error) {
 	snap := s.Directory.Snapshot()
 	if u, ok := snap.UnitByCode(name); ok {
@@ -116,7 +118,7 @@ func (s *Service) unit(name string) (directory.Unit, error) {
 		}
 	}
 	for _, u := range snap.Units() {
-		if u.ShortName == name && u.Exists(s.opt.Now()) {
+		if (strings.EqualFold(u.ShortName, name) || strings.EqualFold(u.Address.Local, name)) && u.Exists(s.opt.Now()) {
 			return u, nil
 		}
 	}

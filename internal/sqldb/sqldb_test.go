@@ -469,4 +469,3 @@ func BenchmarkUpdate20Writers(b *testing.B) {
 		}
 	})
 }
-
