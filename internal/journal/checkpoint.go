@@ -50,7 +50,7 @@ func KeyIn(dir string) Key { return Key{File: filepath.Join(dir, KeyFile)} }
 type SignerName string
 
 // Init makes the journal folder dir, the key, and the file of checkpoints
-// with the first one, for a journal that is empty. It fails with
+// with the first one, of the empty journal. It fails with
 // fault.Conflict when one of the files is there already.
 func Init(dir string, key Key, name SignerName, now time.Time) error {
 	skey, vkey, err := note.GenerateKey(rand.Reader, string(name))

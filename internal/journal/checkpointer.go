@@ -152,13 +152,16 @@ func (c *Checkpointer) Last() Checkpoint {
 
 // Sign makes a checkpoint now when there are new entries. Commands that work
 // without a running server call it before they end. Errors are those of the
-// disk; what is in the file stays whole.
+// disk, and [ErrRewound]; what is in the file stays whole.
 func (c *Checkpointer) Sign(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	seq, hash, err := c.head(ctx)
 	if err != nil || seq == c.last.Seq {
 		return err
+	}
+	if seq < c.last.Seq {
+		return ErrRewound
 	}
 	return c.append(Checkpoint{Seq: seq, Hash: hash, At: c.now().UTC().Truncate(time.Second), prev: c.last.ID()})
 }
