@@ -32,7 +32,7 @@ import (
 var allPorts = Ports{IMAP: 2143, IMAPS: 2993, Submission: 2587, Submissions: 2465, HTTP: 2080, HTTPS: 2443}
 
 // authority makes a CA certificate, and a server certificate for localhost.
-func authority(t *testing.T) ([]byte, tls.Certificate) {
+func authority(t testing.TB) ([]byte, tls.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -214,6 +214,33 @@ func TestScenarios(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever is posted, the answer is well-formed and no failure of ours.
+func FuzzAutodiscover(f *testing.F) {
+	ca, _ := authority(f)
+	p, err := New(Info{Domains: []string{"dienbien.test"}, Hostname: "mail.dienbien.test", Ports: allPorts, CA: ca}, Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(discover("vanthu@dienbien.test", outlookSchema))
+	f.Add(discover(`"a b"@dienbien.test`, ""))
+	f.Add("<a><b>")
+	f.Fuzz(func(t *testing.T, body string) {
+		r := httptest.NewRequest("POST", autodiscoverPath, strings.NewReader(body))
+		r.Host = "dienbien.test"
+		w := httptest.NewRecorder()
+		p.Handler().ServeHTTP(w, r)
+		switch w.Code {
+		case 200:
+			if err := xml.Unmarshal(w.Body.Bytes(), new(struct{})); err != nil {
+				t.Errorf("the answer is not XML: %v\n%s", err, w.Body)
+			}
+		case 400, 413:
+		default:
+			t.Errorf("status %d", w.Code)
+		}
+	})
 }
 
 // secured checks the headers every answer must carry. T095.

@@ -117,7 +117,7 @@ var catalogue = map[string]fault.Text{
 	"documents":    {EN: "Official documents by mail", VI: "Gửi, nhận văn bản qua thư"},
 	"documents.1":  {EN: "To send, attach the document and begin the subject with its number and symbol, for instance:", VI: "Gửi: đính kèm văn bản và mở đầu tiêu đề bằng số, ký hiệu, ví dụ:"},
 	"documents.2":  {EN: "The server registers the document and tells you when each unit receives, registers or completes it.", VI: "Máy chủ ghi nhận văn bản và báo lại khi từng đơn vị tiếp nhận, vào sổ, hoàn thành."},
-	"documents.3":  {EN: "Unit clerks find incoming documents in the folder “1 Chờ tiếp nhận” and register one by moving it to “2 Đã vào sổ”.", VI: "Văn thư đơn vị thấy văn bản đến trong thư mục “1 Chờ tiếp nhận” và vào sổ bằng cách chuyển sang “2 Đã vào sổ”."},
+	"documents.3":  {EN: "Unit clerks find incoming documents in the folder “1 Chờ tiếp nhận” and register one by moving it to “2 Đã vào sổ”.", VI: "Văn thư đơn vị thấy văn bản đến trong thư mục “1 Chờ tiếp nhận” và vào sổ bằng cách chuyển sang “2 Đã vào sổ”."},
 	"documents.4":  {EN: "Never send state secrets by this system.", VI: "Không gửi văn bản thuộc bí mật nhà nước qua hệ thống này."},
 	"subject":      {EN: "[123/QĐ-UBND] V/v …", VI: "[123/QĐ-UBND] V/v …"},
 	"help":         {EN: "If it does not work", VI: "Khi chưa kết nối được"},
