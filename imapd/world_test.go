@@ -232,6 +232,23 @@ func (c *client) line() string {
 	return strings.TrimRight(s, "\r\n")
 }
 
+// whole reads a response with its literals, each put into its line in braces.
+func (c *client) whole() string {
+	c.t.Helper()
+	s := c.line()
+	for {
+		lit, at, is := announced([]byte(s))
+		if !is || !strings.HasPrefix(s, "* ") {
+			return s
+		}
+		raw := make([]byte, lit.size)
+		if _, err := io.ReadFull(c.r, raw); err != nil {
+			c.t.Fatalf("read literal: %v", err)
+		}
+		s = s[:at] + "{" + string(raw) + "}" + c.line()
+	}
+}
+
 // do sends a command and gives the untagged lines and the tagged answer without its tag; literals are put into their lines.
 func (c *client) do(cmd string) (untagged []string, tagged string) {
 	c.t.Helper()
@@ -244,20 +261,9 @@ func (c *client) do(cmd string) (untagged []string, tagged string) {
 func (c *client) answer(tag string) (untagged []string, tagged string) {
 	c.t.Helper()
 	for {
-		s := c.line()
+		s := c.whole()
 		if s == "" {
 			return untagged, "closed"
-		}
-		for {
-			lit, at, is := announced([]byte(s))
-			if !is || strings.HasPrefix(s, "+") {
-				break
-			}
-			raw := make([]byte, lit.size)
-			if _, err := io.ReadFull(c.r, raw); err != nil {
-				c.t.Fatalf("read literal: %v", err)
-			}
-			s = s[:at] + "{" + string(raw) + "}" + c.line()
 		}
 		if rest, mine := strings.CutPrefix(s, tag+" "); mine {
 			return untagged, rest
