@@ -32,7 +32,7 @@ func (c *conn) auth(cmd command) {
 	case !c.service.authenticates():
 		c.badCommand(replyNoAuth)
 		return
-	case c.helo == "" || s.account != 0 || s.tx.open:
+	case c.helo == "" || s.account != 0: // so never within a transaction, which only an account can open
 		c.badCommand(replySequence)
 		return
 	case !c.mayAuth():

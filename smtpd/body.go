@@ -124,7 +124,7 @@ func (b *body) finish() {
 	}
 }
 
-var cr = []byte{'\r'} //nolint:gochecknoglobals // constant
+var cr = []byte{'\r'}
 
 // reply says why the message is refused for its form; "" when it is not.
 func (b *body) reply() string {

@@ -16,8 +16,6 @@ type command struct {
 }
 
 // verbs are the commands we know, so that looking one up does not allocate.
-//
-//nolint:gochecknoglobals // constant
 var verbs = [...]string{
 	"EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "AUTH", "STARTTLS", "VRFY", "EXPN", "HELP",
 	"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE", "PRI",
