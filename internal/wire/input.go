@@ -148,7 +148,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 // together with an error, io.ErrUnexpectedEOF when the peer closed.
 func (c *Conn) ReadBlock(p []byte) (int, error) {
 	n, err := io.ReadFull(c, p)
-	if err == io.EOF && len(p) > 0 {
+	if errors.Is(err, io.EOF) && len(p) > 0 {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err

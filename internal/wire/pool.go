@@ -11,8 +11,6 @@ const (
 )
 
 // The pools hold pointers to arrays, so that neither Get nor Put allocates.
-//
-//nolint:gochecknoglobals // pools are shared by all connections and hold no state of their own
 var (
 	inPool   = sync.Pool{New: func() any { return new([inSize]byte) }}
 	bulkPool = sync.Pool{New: func() any { return new([bulkSize]byte) }}
