@@ -174,6 +174,22 @@ Việc cần làm: ký số và gửi lại; giữ nguyên số, ký hiệu
 	p.verify()
 }
 
+// A sender without room for the notice does not keep a clerk from refusing.
+func TestRefusalWithoutRoomForTheNotice(t *testing.T) {
+	p := newProvince(t, 1, morning, workflow.Options{})
+	id := p.send("xa01").Dispatches[0].ID
+	p.quota.Store(10)
+	d, err := p.flow.Do(t.Context(), p.clerk("xa01"), docstore.SourcePortal, id,
+		workflow.Act{Event: docstore.EventRefuse, Reason: edoc.ReasonDuplicate})
+	if err != nil || d.State != docstore.StateRefused {
+		t.Errorf("state %s, error %v; want refused", d.State, err)
+	}
+	if got := p.mails(p.inbox(p.clerk("ubnd"))); len(got) != 0 {
+		t.Errorf("INBOX = %+v, want nothing", got)
+	}
+	p.verify()
+}
+
 // Random acts of random people, by folder or by command, never make a state
 // that the model does not allow, and mailbox, register and journal stay in step.
 func TestRandomActs(t *testing.T) {

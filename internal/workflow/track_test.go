@@ -191,3 +191,25 @@ func TestTrackingPlaces(t *testing.T) {
 		}
 	})
 }
+
+// A mailbox without room is tried again after the interval, not all the time.
+func TestTrackingWithoutRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProvince(t, 1, time.Now, workflow.Options{TrackingInterval: time.Minute})
+		p.quota.Store(10)
+		p.sendCode("7/BC-X", 0, "xa01")
+		stop := p.running()
+		defer stop()
+		inbox := p.inbox(p.clerk("ubnd"))
+		time.Sleep(30 * time.Second)
+		p.quota.Store(0)
+		time.Sleep(20 * time.Second)
+		if got := p.mails(inbox); len(got) != 0 {
+			t.Errorf("before the interval is over: %d messages, want none", len(got))
+		}
+		time.Sleep(20 * time.Second)
+		if got := p.mails(inbox); len(got) != 1 {
+			t.Errorf("after the interval: %d messages, want 1", len(got))
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ type province struct {
 	flow  *workflow.Workflow
 	now   func() time.Time
 	sent  int
+	quota atomic.Int64 // octets of every account, 0 for no limit
 }
 
 const domain = "dienbien.test"
@@ -49,7 +51,9 @@ func newProvince(t testing.TB, n int, now func() time.Time, opt workflow.Options
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.boxes, err = mailstore.Open(ctx, p.db, blobs, mailstore.Options{Now: now}); err != nil {
+	if p.boxes, err = mailstore.Open(ctx, p.db, blobs, mailstore.Options{
+		Now: now, Quota: func(o mailstore.Owner) int64 { return p.quota.Load() * min(1, int64(o.Account)) },
+	}); err != nil {
 		t.Fatal(err)
 	}
 	p.docs = docstore.New(docstore.Options{Now: now})
