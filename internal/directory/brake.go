@@ -64,7 +64,8 @@ func (b *buckets[K]) open(k K, now time.Time) bool {
 	return !ok || c.open(now, b.limit)
 }
 
-func (b *buckets[K]) fail(k K, now time.Time) {
+// fail counts a failure and tells whether the limit has just been reached.
+func (b *buckets[K]) fail(k K, now time.Time) bool {
 	c, ok := b.m[k]
 	if !ok {
 		if len(b.m) >= maxBuckets {
@@ -78,6 +79,7 @@ func (b *buckets[K]) fail(k K, now time.Time) {
 	}
 	c.count++
 	c.last = now
+	return c.count == b.limit
 }
 
 // shrink drops what has expired and, when that is not enough, any tenth.
@@ -151,17 +153,15 @@ func (b *brake) isFriend(p pair, now time.Time) bool {
 	return ok && now.Sub(t) < friendFor
 }
 
-// failed counts a wrong guess.
-func (b *brake) failed(p pair, now time.Time) {
+// failed counts a wrong guess and tells whether a limit has just been reached by it.
+func (b *brake) failed(p pair, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.address.fail(p.addr, now)
-	b.net.fail(network(p.addr), now)
+	address, net := b.address.fail(p.addr, now), b.net.fail(network(p.addr), now)
 	if b.isFriend(p, now) {
-		b.own.fail(p, now)
-	} else {
-		b.account.fail(p.login, now)
+		return b.own.fail(p, now) || address || net
 	}
+	return b.account.fail(p.login, now) || address || net
 }
 
 // succeeded remembers where an owner has come from.

@@ -234,6 +234,27 @@ func TestCloseUnit(t *testing.T) {
 	}
 }
 
+// TestSuccessorPreparedAhead: a unit may be entered before the day on which it
+// takes over the code of another one.
+func TestSuccessorPreparedAhead(t *testing.T) {
+	w := open(t, Options{})
+	day := w.clock.now().Add(24 * time.Hour)
+	if err := w.CloseUnit(t.Context(), admin, w.soyte.ID, day, []UnitID{w.ubnd.ID}); err != nil {
+		t.Fatal(err)
+	}
+	next := w.unit(t, Unit{Code: "H18.26", Name: "Sở mới", ShortName: "SM", From: day, Address: addr(t, "somoi@x.test")})
+	if u, _ := w.Snapshot().UnitByCode("H18.26"); u.ID != w.soyte.ID {
+		t.Errorf("before the day: unit %d", u.ID)
+	}
+	w.clock.advance(24 * time.Hour)
+	if err := w.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if u, _ := w.Snapshot().UnitByCode("H18.26"); u.ID != next.ID {
+		t.Errorf("from the day on: unit %d, want %d", u.ID, next.ID)
+	}
+}
+
 func TestAccountFields(t *testing.T) {
 	w := open(t, Options{})
 	good := Account{Login: addr(t, "cv@x.test"), Name: "Chuyên viên", Roles: []Assignment{{w.soyte.ID, RoleStaff}}}
@@ -284,7 +305,7 @@ func TestChangesAreJournaled(t *testing.T) {
 	if err != nil || len(g.Members) != 2 {
 		t.Fatal(g, err)
 	}
-	_, errPassword := w.SetPassword(ctx, admin, a.ID, "")
+	made, errPassword := w.SetPassword(ctx, admin, a.ID, "")
 	if err := errors.Join(
 		errPassword,
 		w.SetState(ctx, admin, a.ID, Locked),
@@ -304,6 +325,16 @@ func TestChangesAreJournaled(t *testing.T) {
 	}
 	if got := w.entries(t, before+1); !slices.Equal(got, want) {
 		t.Errorf("journal = %v\nwant %v", got, want)
+	}
+	// T168: neither passwords nor what could be tried against them.
+	secret := w.Snapshot().creds[w.Snapshot().accountAt[a.ID]].secret
+	var leaks int
+	err = w.db.View(ctx, func(r sqldb.Reader) error {
+		return r.QueryRow(ctx, `SELECT count(*) FROM journal WHERE instr(body, $1) > 0 OR instr(body, $2) > 0`,
+			[]byte(made.Reveal()), []byte(secret)).Scan(&leaks)
+	})
+	if err != nil || leaks != 0 {
+		t.Errorf("%d journal entries have the password or its hash, %v", leaks, err)
 	}
 	got, _ := w.Snapshot().Account(a.ID)
 	if got.Name != "Khác" || got.QuotaMiB != 5 || got.State != Locked || !slices.Equal(got.Roles, []Assignment{{0, RoleAdmin}, {w.soyte.ID, RoleClerk}}) {

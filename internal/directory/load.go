@@ -210,11 +210,16 @@ func (s *Snapshot) index() {
 	}
 	s.codes = make(map[string]UnitID, len(s.units))
 	s.byAddress = make(map[mail.Address]place, len(s.units)+len(s.accounts)+len(s.groups)+len(s.aliases))
-	// Later ones win: what exists hides the closed unit that had its address or code.
-	for _, live := range []bool{false, true} {
+	// Later ones win: what exists hides what is still to come, and that what is
+	// closed, where they have the same address or code.
+	for _, fits := range []func(u *Unit) bool{
+		func(u *Unit) bool { return !u.To.IsZero() && !now.Before(u.To) },
+		func(u *Unit) bool { return now.Before(u.From) },
+		func(u *Unit) bool { return u.Exists(now) },
+	} {
 		for i := range s.units {
 			u := &s.units[i]
-			if (u.To.IsZero() || now.Before(u.To)) != live {
+			if !fits(u) {
 				continue
 			}
 			for _, c := range u.LegacyCodes {

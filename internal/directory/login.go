@@ -151,8 +151,7 @@ func (d *Directory) Authenticate(ctx context.Context, login Login, password Pass
 	}
 	if !ok || len(password) > maxPassword || password == "" {
 		// No such account can exist, whatever the time it takes to say so.
-		d.login.brake.failed(who, now)
-		return Account{}, errDenied
+		return Account{}, d.refuse(who)
 	}
 	a, c := d.lookup(id)
 	right, err := d.verify(ctx, who, a, c, password)
@@ -160,11 +159,19 @@ func (d *Directory) Authenticate(ctx context.Context, login Login, password Pass
 		return Account{}, err
 	}
 	if !right || a.State != Active {
-		d.login.brake.failed(who, d.now())
-		return Account{}, errDenied
+		return Account{}, d.refuse(who)
 	}
 	d.login.brake.succeeded(who, now)
 	return a, nil
+}
+
+// refuse counts a failure. It logs one line when that slows guessing down, not
+// one for each guess.
+func (d *Directory) refuse(who pair) error {
+	if d.login.brake.failed(who, d.now()) {
+		d.log.Warn("too many failed log-ins, slowing down", "remote", who.addr, "account", who.login)
+	}
+	return errDenied
 }
 
 // lookup gives the account of a login and its credential; zero when there is none.

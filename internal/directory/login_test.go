@@ -3,8 +3,10 @@ package directory
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,22 +143,22 @@ func TestUnknownLoginsCostAsMuch(t *testing.T) {
 	w := open(t, Options{})
 	w.account(t, "vt@x.test", secretWord)
 	w.account(t, "cv@x.test", "")
-	measure := func(login Login, n int) time.Duration {
-		best := time.Hour
-		for i := range 3 {
+	// The shortest of several rounds counts, and rounds go on until a busy
+	// machine has given each its chance.
+	logins := []Login{"vt@x.test", "ai@x.test", "cv@x.test", "soyte@x.test"} // given, unknown, made, a unit
+	best := []time.Duration{time.Hour, time.Hour, time.Hour, time.Hour}
+	for round := range 18 {
+		for i, login := range logins {
 			start := time.Now()
-			_, err := w.Authenticate(t.Context(), login, "wrong password", netip.AddrFrom4([4]byte{10, byte(n), byte(i), 1}))
-			best = min(best, time.Since(start))
+			_, err := w.Authenticate(t.Context(), login, "wrong password", netip.AddrFrom4([4]byte{10, byte(i), byte(round), 1}))
+			best[i] = min(best[i], time.Since(start))
 			wantKind(t, err, fault.Denied)
 		}
-		return best
-	}
-	known := measure("vt@x.test", 1)
-	for i, login := range []Login{"ai@x.test", "cv@x.test", "soyte@x.test"} {
-		if got := measure(login, 2+i); got < known/3 || got > known*3 {
-			t.Errorf("%s takes %v, a known one %v", login, got, known)
+		if round >= 2 && slices.Max(best) < 2*slices.Min(best) {
+			return
 		}
 	}
+	t.Errorf("times for %v are %v, want them alike", logins, best)
 }
 
 func TestVerifyArgon2(t *testing.T) {
@@ -322,6 +324,18 @@ func TestGuessesSideBySide(t *testing.T) {
 	// T054: the owner logs in from elsewhere meanwhile.
 	if _, err := w.Authenticate(t.Context(), "vt@x.test", secretWord, ip("192.0.2.1")); err != nil {
 		t.Errorf("owner: %v", err)
+	}
+}
+
+// TestGuessingIsLoggedOnce: not once for each guess.
+func TestGuessingIsLoggedOnce(t *testing.T) {
+	var out strings.Builder
+	w := open(t, Options{Log: slog.New(slog.NewTextHandler(&out, nil))})
+	for range 30 {
+		_, _ = w.Authenticate(t.Context(), "khong hop le", "secret guess", ip("10.0.0.1"))
+	}
+	if n := strings.Count(out.String(), "slowing down"); n != 1 || strings.Contains(out.String(), "secret guess") {
+		t.Errorf("log has %d lines:\n%s", n, out.String())
 	}
 }
 

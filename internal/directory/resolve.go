@@ -155,17 +155,17 @@ type expansion struct {
 	now  time.Time
 	out  []Recipient
 	seen map[seenKey]struct{}
+	away map[mail.Address]struct{} // external recipients
 	// Levels at which groups were expanded. A group is met again only when it
 	// then lies less deep, so that the work is bounded whatever the nesting.
 	levels map[GroupID]int
 	level  int
 }
 
-// seenKey names a recipient without its detail.
+// seenKey names a recipient of ours without its detail.
 type seenKey struct {
 	kind RecipientKind
 	id   int64
-	addr mail.Address // of an external one
 }
 
 func (e *expansion) add(t Target, via mail.Address, former UnitID) {
@@ -187,7 +187,7 @@ func (e *expansion) add(t Target, via mail.Address, former UnitID) {
 	case TargetExternal, TargetAlias:
 		r.Kind = ToExternal
 		r.Detail = "" // an alias's detail means nothing elsewhere; a foreign one is in Addr
-		e.put(r, seenKey{kind: ToExternal, addr: fold(r.Addr)})
+		e.putExternal(r)
 	case TargetGroup:
 		e.group(t)
 	case TargetPostmaster:
@@ -224,13 +224,25 @@ func (e *expansion) group(t Target) {
 }
 
 func (e *expansion) put(r Recipient, k seenKey) {
-	if e.seen == nil {
-		e.seen = map[seenKey]struct{}{}
-	}
 	if _, ok := e.seen[k]; ok {
 		return
 	}
+	if e.seen == nil {
+		e.seen = map[seenKey]struct{}{}
+	}
 	e.seen[k] = struct{}{}
+	e.out = append(e.out, r)
+}
+
+func (e *expansion) putExternal(r Recipient) {
+	k := fold(r.Addr)
+	if _, ok := e.away[k]; ok {
+		return
+	}
+	if e.away == nil {
+		e.away = map[mail.Address]struct{}{}
+	}
+	e.away[k] = struct{}{}
 	e.out = append(e.out, r)
 }
 
