@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -174,8 +175,7 @@ func (s *Service) accountSet(ctx context.Context, req AccountSet, _ Progress) (a
 }
 
 // accountImport answers with the problems instead of failing with them, so
-// that all of them reach the person who has to mend the file. Mailboxes are
-// made when an account first gets mail or logs in.
+// that all of them reach the person who has to mend the file.
 func (s *Service) accountImport(ctx context.Context, req AccountImport, p Progress) (any, error) {
 	res, err := s.Directory.ImportAccounts(ctx, actor(""), directory.ReadAccounts(strings.NewReader(req.CSV)),
 		directory.ImportOptions{DryRun: req.DryRun, Progress: p})
@@ -189,5 +189,23 @@ func (s *Service) accountImport(ctx context.Context, req AccountImport, p Progre
 	for _, pr := range res.Problems {
 		out.Problems = append(out.Problems, ImportProblem{pr.Line, pr.Text})
 	}
-	return out, nil
+	return out, s.makeMailboxes(ctx, res.Created)
+}
+
+// makeMailboxes gives new accounts their folders, many in one transaction.
+func (s *Service) makeMailboxes(ctx context.Context, created []directory.Imported) error {
+	for batch := range slices.Chunk(created, 200) {
+		err := s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+			for _, c := range batch {
+				if err := s.Mail.EnsureAccount(ctx, tx, c.Account.ID); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("make the mailboxes of new accounts: %w", err)
+		}
+	}
+	return nil
 }
