@@ -20,7 +20,7 @@ func (c *conn) data(cmd command) {
 		c.badCommand(replySequence)
 		return
 	}
-	if !c.begin() {
+	if !c.begin(1) {
 		return
 	}
 	c.sayString(replyGoAhead)
@@ -48,7 +48,7 @@ func (c *conn) data(cmd command) {
 			}
 		}
 	}
-	c.finish()
+	c.finish(c.finalReplies())
 }
 
 // bdat takes a chunk of a message. Its octets follow whatever we think of the command, so they are taken in every case; when their number
@@ -67,16 +67,19 @@ func (c *conn) bdat(cmd command) {
 		}
 		return
 	}
+	replies := 1
+	if last {
+		replies = c.finalReplies()
+	}
 	if s.tx.body.size+size > c.server.opt.MaxMessage {
 		if c.skipChunk(size) {
-			c.server.stats.MessagesRefused.Add(1)
-			c.sayString(replyTooBig)
+			c.refuseMessage(replyTooBig, replies)
 			c.endTransaction()
 		}
 		return
 	}
 	if !s.tx.chunks {
-		if !c.begin() { // has answered
+		if !c.begin(replies) { // has answered
 			c.skipChunk(size)
 			return
 		}
@@ -103,9 +106,9 @@ func (c *conn) bdat(cmd command) {
 	switch {
 	case last:
 		s.tx.body.finish()
-		c.finish()
+		c.finish(replies)
 	case s.tx.body.flaws != 0 || s.tx.writeErr != nil:
-		c.finish() // refuses it now; chunks that were sent along find no transaction
+		c.finish(replies) // refuses it now; chunks that were sent along find no transaction
 	default:
 		c.sayString(replyOK)
 	}
@@ -164,13 +167,12 @@ func (c *conn) dataPace() wire.Pace {
 	return wire.Pace{Idle: opt.DataIdle, Total: opt.DataTime, MinRate: opt.DataRate, Grace: opt.DataIdle, Busy: true}
 }
 
-// begin opens the message at the backend. When it returns false the refusal has been said.
-func (c *conn) begin() bool {
+// begin opens the message at the backend. When it returns false the refusal has been said, as many times as replies says.
+func (c *conn) begin(replies int) bool {
 	s := &c.session
 	in, err := c.server.backend.Begin(s.ctx, s.tx.origin, s.tx.env)
 	if err != nil {
-		c.server.stats.MessagesRefused.Add(1)
-		c.sayReply(s.refuse(phaseData, err, s.tx.env.UTF8))
+		c.refuseMessage(line(s.refuse(phaseData, err, s.tx.env.UTF8)), replies)
 		c.endTransaction()
 		return false
 	}
@@ -207,12 +209,12 @@ func (c *conn) bodyFailed(err error) {
 	c.hangUp()
 }
 
-// finish commits the message, or says why not, and ends the transaction.
-func (c *conn) finish() {
+// finish commits the message, or says replies times why not, and ends the transaction.
+func (c *conn) finish(replies int) {
 	s := &c.session
 	defer c.endTransaction()
 	if why := s.tx.body.reply(); why != "" {
-		c.refuseMessage(why)
+		c.refuseMessage(why, replies)
 		return
 	}
 	err := s.tx.writeErr
@@ -223,7 +225,7 @@ func (c *conn) finish() {
 		id, err = in.Commit(s.ctx)
 	}
 	if err != nil {
-		c.refuseMessage(string(line(s.refuse(phaseData, err, s.tx.env.UTF8))))
+		c.refuseMessage(line(s.refuse(phaseData, err, s.tx.env.UTF8)), replies)
 		return
 	}
 	st := &c.server.stats
@@ -244,14 +246,18 @@ func (c *conn) finish() {
 	}
 }
 
-// refuseMessage gives the reply after the data: in LMTP once for each recipient. RFC 2033, section 4.2.
-func (c *conn) refuseMessage(reply string) {
-	c.server.stats.MessagesRefused.Add(1)
-	n := 1
+// finalReplies is how many replies the end of a message gets: in LMTP one for each recipient. RFC 2033, sections 4.2 and 4.3.
+func (c *conn) finalReplies() int {
 	if c.service == LMTP {
-		n = len(c.session.tx.env.To)
+		return len(c.session.tx.env.To)
 	}
-	for range n {
+	return 1
+}
+
+// refuseMessage gives a reply that refuses the message.
+func (c *conn) refuseMessage(reply string, replies int) {
+	c.server.stats.MessagesRefused.Add(1)
+	for range replies {
 		c.sayString(reply)
 	}
 }

@@ -604,6 +604,12 @@ func TestDefect_S18_ErrorsNeverShowInternals(t *testing.T) {
 	c.want("RCPT TO:<a@tinh.example>", "250")
 	c.want("DATA", "452 4.3.1 disk is nearly full") // Begin refuses: no 354
 	c.want("DATA", "503")
+	c.want("MAIL FROM:<batdau@out.example>", "250")
+	c.want("RCPT TO:<a@tinh.example>", "250")
+	c.send("BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n") // refused, yet skipped
+	c.want("", "452 4.3.1 disk is nearly full")
+	c.want("", "503")
+	c.want("", "250 2.0.0 Ok")
 	c.mailTo("a@tinh.example")
 	c.want("DATA", "354")
 	c.want("x\r\n.", "451 4.3.0 the server cannot do this now")

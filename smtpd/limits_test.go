@@ -223,7 +223,7 @@ func TestRemotePeers(t *testing.T) {
 // R32: people behind one address are counted as strangers only until they have logged in.
 func TestOfficeBehindOneAddress(t *testing.T) {
 	gate := wire.NewGate(wire.GateOptions{PerAddr: 1})
-	_, addr := serve(t, new(memory), Submission, Options{AllowInsecureAuthOnLoopback: true, Gate: gate})
+	s, addr := serve(t, new(memory), Submission, Options{AllowInsecureAuthOnLoopback: true, Gate: gate})
 	for range 5 {
 		c := dial(t, addr)
 		c.want("", "220")
@@ -231,6 +231,9 @@ func TestOfficeBehindOneAddress(t *testing.T) {
 	}
 	dial(t, addr).want("", "220")
 	dial(t, addr).want("", "421 4.7.0")
+	if n := s.Open(); n != 6 {
+		t.Errorf("open = %d, want 6", n)
+	}
 }
 
 func TestOptions(t *testing.T) {

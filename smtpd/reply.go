@@ -163,7 +163,7 @@ func shorten(text string) string {
 }
 
 // line gives e as the library would write it.
-func line(e *smtp.SMTPError) []byte {
+func line(e *smtp.SMTPError) string {
 	b := strconv.AppendInt(nil, int64(e.Code), 10)
 	for i, n := range e.EnhancedCode {
 		b = append(b, " .."[i])
@@ -171,11 +171,8 @@ func line(e *smtp.SMTPError) []byte {
 	}
 	b = append(b, ' ')
 	b = append(b, e.Message...)
-	return append(b, "\r\n"...)
+	return string(append(b, "\r\n"...))
 }
-
-// sayReply sends e.
-func (c *conn) sayReply(e *smtp.SMTPError) { c.say(line(e)) }
 
 // smtpError gives a fixed reply as the library wants it.
 func smtpError(reply string) *smtp.SMTPError {

@@ -33,17 +33,17 @@ func TestReplyForEveryKind(t *testing.T) {
 			cause := errors.New("secret cause")
 			err := fault.Wrap(k, cause, fault.Text{EN: "a sentence", VI: "một câu"})
 			for _, e := range []error{err, fmt.Errorf("while testing: %w", err)} {
-				if got := string(line(reply(p, e, false))); got != codes[p]+" a sentence\r\n" {
+				if got := line(reply(p, e, false)); got != codes[p]+" a sentence\r\n" {
 					t.Errorf("%v at %v: got %q, want %s", k, p, got, codes[p])
 				}
 			}
-			if got := string(line(reply(p, err, true))); got != codes[p]+" a sentence / một câu\r\n" {
+			if got := line(reply(p, err, true)); got != codes[p]+" a sentence / một câu\r\n" {
 				t.Errorf("%v at %v with SMTPUTF8: got %q", k, p, got)
 			}
 		}
 	}
 	for p, code := range [4]string{"454 4.7.0", "451 4.3.0", "451 4.3.0", "451 4.3.0"} {
-		got := string(line(reply(phase(p), errors.New("open /secret"), false)))
+		got := line(reply(phase(p), errors.New("open /secret"), false))
 		if !strings.HasPrefix(got, code) || strings.Contains(got, "secret") {
 			t.Errorf("no kind at %v: %q", phase(p), got)
 		}
@@ -55,7 +55,7 @@ func TestReplyTextIsOneCleanLine(t *testing.T) {
 		EN: "bad\r\n250 Ok\x00\x1b[31m đ " + strings.Repeat("x", 600), VI: strings.Repeat("ữ", 600),
 	})
 	for _, utf8 := range []bool{false, true} {
-		got := string(line(reply(phaseData, err, utf8)))
+		got := line(reply(phaseData, err, utf8))
 		if len(got) > 512 || strings.Count(got, "\n") != 1 || strings.ContainsAny(got, "\x00\x1b") {
 			t.Errorf("utf8=%v: %d octets: %q", utf8, len(got), got)
 		}
@@ -95,7 +95,7 @@ func TestFixedReplies(t *testing.T) {
 			t.Errorf("bad reply %q", s)
 			return true
 		}
-		if got := string(line(smtpError(s))); got != s {
+		if got := line(smtpError(s)); got != s {
 			t.Errorf("smtpError(%q) gives %q", s, got)
 		}
 		return true

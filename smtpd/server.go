@@ -53,6 +53,17 @@ func New(b Backend, opt Options) (*Server, error) {
 // Stats returns the Server's counters.
 func (s *Server) Stats() *Stats { return &s.stats }
 
+// Open returns how many sessions there are now.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for wl := range s.listeners {
+		n += wl.Counts().Open
+	}
+	return n
+}
+
 // Serve serves svc on l, which belongs to it from then on, until ctx ends or Shutdown is called; it returns nil then, after every
 // session has ended. When ctx ends, messages under way have 30 s to finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener, svc Service) error {
