@@ -155,6 +155,8 @@ func TestRegisterYearIsVietnamLocal(t *testing.T) {
 		// Its number of 2026 stays voided: the year of registration counts.
 		{newYear.Add(time.Minute), 1, docstore.EventRegister, 2027, 2},
 		{newYear.Add(time.Minute), 3, docstore.EventRegister, 2027, 3},
+		// Of its two entries with number 2 only the valid one is voided.
+		{newYear.Add(2 * time.Minute), 1, docstore.EventUndo, 0, 0},
 	}
 	for _, s := range steps {
 		w.now = s.now
