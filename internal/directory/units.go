@@ -284,12 +284,3 @@ func errClosedAlready(u *Unit) error {
 func errTaken(what fault.Text) error {
 	return conflict(fault.Text{EN: what.EN + " is taken already", VI: what.VI + " đã được sử dụng"})
 }
-
-// ParentChain returns the units above id, the nearest first.
-func (s *Snapshot) ParentChain(id UnitID) []UnitID {
-	var out []UnitID
-	for u, ok := s.Unit(id); ok && u.Parent != 0 && len(out) <= len(s.units); u, ok = s.Unit(u.Parent) {
-		out = append(out, u.Parent)
-	}
-	return out
-}
