@@ -20,6 +20,7 @@ import (
 	"vanthu/internal/app"
 	"vanthu/internal/control"
 	"vanthu/internal/mail"
+	"vanthu/internal/report"
 )
 
 // demo is a running training province.
@@ -488,15 +489,15 @@ func (d *demo) guards(context.Context) (text, error) {
 }
 
 func (d *demo) showRegister(ctx context.Context) (text, error) {
-	var book control.RegisterBook
+	var book report.Register
 	if err := d.rooms.Control().Call(ctx, control.CallRegisterShow, control.RegisterShow{Unit: "xa01"}, &book, nil); err != nil {
 		return text{}, err
 	}
-	if len(book.Entries) != 1 || book.Entries[0].Code != storyCode {
-		return text{}, fmt.Errorf("the register has %d entries, want one of %s", len(book.Entries), storyCode)
+	if len(book.Rows) != 1 || book.Rows[0].Code != storyCode {
+		return text{}, fmt.Errorf("the register has %d entries, want one of %s", len(book.Rows), storyCode)
 	}
 	fmt.Fprintln(d.say.out)
-	if _, err := fmt.Fprintln(d.say.out, book); err != nil {
+	if err := book.WriteText(d.say.out, report.TextOptions{Width: 150}); err != nil {
 		return text{}, err
 	}
 	return text{"đủ mười cột theo Phụ lục IV, Nghị định 30/2020/NĐ-CP", "the ten columns of Nghị định 30/2020/NĐ-CP, Phụ lục IV"}, nil

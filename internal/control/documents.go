@@ -10,6 +10,7 @@ import (
 	"vanthu/internal/edoc"
 	"vanthu/internal/fault"
 	"vanthu/internal/mailstore"
+	"vanthu/internal/report"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/workflow"
 )
@@ -19,7 +20,7 @@ const (
 	CallDocumentList = "doc.list"      // DocumentList → []DocumentRow
 	CallDocumentShow = "doc.show"      // DocumentNamed → docstore.View
 	CallDocumentAct  = "doc.act"       // DocumentAct → docstore.DispatchView
-	CallRegisterShow = "register.show" // RegisterShow → RegisterBook
+	CallRegisterShow = "register.show" // RegisterShow → report.Register
 	CallMailboxList  = "mailbox.list"  // MailboxList → []Mailbox
 )
 
@@ -58,27 +59,13 @@ type DocumentAct struct {
 	Note   string            `json:"note,omitempty"`
 }
 
-// RegisterShow names a register.
+// RegisterShow names a register of incoming documents, or a part of it.
 type RegisterShow struct {
-	Unit      string             `json:"unit"`
-	Direction docstore.Direction `json:"direction,omitempty"` // "" is the register of incoming documents
-	Year      int                `json:"year,omitempty"`      // 0 is the present one, by Vietnam local date
-}
-
-// RegisterBook is a register with its lines.
-type RegisterBook struct {
-	Unit      string             `json:"unit"`
-	UnitName  string             `json:"unit_name"`
-	Direction docstore.Direction `json:"direction"`
-	Year      int                `json:"year"`
-	Entries   []RegisterEntry    `json:"entries"`
-}
-
-// RegisterEntry is a line of a register.
-type RegisterEntry struct {
-	docstore.Columns
-	State      docstore.EntryState `json:"state"`
-	VoidReason string              `json:"void_reason,omitempty"`
+	Unit string    `json:"unit"`
+	Year int       `json:"year,omitempty"` // 0 is the present one, by Vietnam local date
+	AsOf time.Time `json:"as_of,omitzero"` // as it stood then; zero is now
+	From int       `json:"from,omitempty"` // first number
+	To   int       `json:"to,omitempty"`   // last number
 }
 
 // MailboxList names whose mailboxes: a login or a unit.
@@ -266,25 +253,17 @@ func (s *Service) registerShow(ctx context.Context, req RegisterShow, _ Progress
 	if err != nil {
 		return nil, err
 	}
-	if req.Direction == "" {
-		req.Direction = docstore.DirectionIn
-	}
 	if req.Year == 0 {
 		req.Year = s.opt.Now().In(vietnam).Year()
 	}
-	book := RegisterBook{
-		Unit: u.Address.String(), UnitName: u.Name, Direction: req.Direction, Year: req.Year, Entries: []RegisterEntry{},
-	}
-	err = s.DB.View(ctx, func(r sqldb.Reader) error {
-		_, entries, err := docstore.ReadBook(ctx, r, u.ID, req.Direction, req.Year)
-		if errors.Is(err, docstore.ErrNoBook) {
-			return nil // nothing registered yet: an empty book
-		}
-		for _, e := range entries {
-			book.Entries = append(book.Entries, RegisterEntry{e.Columns, e.State, e.VoidReason})
-		}
+	var book report.Register
+	err = s.DB.View(ctx, func(r sqldb.Reader) (err error) {
+		book, err = report.Read(ctx, r, report.Query{Unit: u, Year: req.Year, AsOf: req.AsOf, From: req.From, To: req.To})
 		return err
 	})
+	if errors.Is(err, docstore.ErrNoBook) { // nothing registered yet: an empty book
+		return report.Register{Unit: u.Name, Code: u.Code, Year: req.Year, AsOf: req.AsOf}, nil
+	}
 	return book, err
 }
 
