@@ -1,0 +1,105 @@
+package report
+
+import (
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+
+	"vanthu/docstore"
+)
+
+// WriteCSV writes the register as CSV (RFC 4180) with the legal headings, in
+// UTF-8 with the byte order mark that Excel needs to see that. No cell can
+// become a formula.
+func (g Register) WriteCSV(w io.Writer) error {
+	if _, err := io.WriteString(w, "\ufeff"); err != nil {
+		return fmt.Errorf("write CSV: %w", err)
+	}
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	if err := out.Write(columnNames[:]); err != nil {
+		return fmt.Errorf("write CSV: %w", err)
+	}
+	for _, r := range g.Rows {
+		cells := r.cells()
+		for i := range cells {
+			cells[i] = inert(clean(cells[i]))
+		}
+		if err := out.Write(cells[:]); err != nil {
+			return fmt.Errorf("write CSV: %w", err)
+		}
+	}
+	out.Flush()
+	if err := out.Error(); err != nil {
+		return fmt.Errorf("write CSV: %w", err)
+	}
+	return nil
+}
+
+// inert puts an apostrophe before what a spreadsheet would take for a formula
+// or a DDE call: text that begins, after spaces, with = + - or @, in ASCII or
+// full width. OWASP, CSV Injection.
+func inert(s string) string {
+	bare := strings.TrimLeftFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\'' })
+	if strings.ContainsAny(firstRune(bare), "=+-@＝＋－＠") {
+		return "'" + s
+	}
+	return s
+}
+
+func firstRune(s string) string {
+	for _, r := range s {
+		return string(r)
+	}
+	return ""
+}
+
+// registerJSON is the written form of a register. Its names are part of the
+// command line's promise: they may be added to, never changed.
+type registerJSON struct {
+	Unit      string             `json:"unit"`
+	Code      string             `json:"code"`
+	Direction docstore.Direction `json:"direction"`
+	Year      int                `json:"year"`
+	AsOf      *time.Time         `json:"as_of,omitempty"`
+	Head      string             `json:"head"` // SHA-256 in hex, "" for an empty register
+	Columns   []string           `json:"columns"`
+	Rows      []rowJSON          `json:"rows"`
+}
+
+type rowJSON struct {
+	docstore.Columns
+	Voided     bool   `json:"huy"`
+	VoidReason string `json:"ly_do_huy,omitempty"`
+}
+
+// WriteJSON writes the register as one JSON object with the columns as they
+// were entered; dates are YYYY-MM-DD.
+func (g Register) WriteJSON(w io.Writer) error {
+	j := registerJSON{
+		Unit: g.Unit, Code: g.Code, Direction: docstore.DirectionIn, Year: g.Year,
+		Columns: columnNames[:], Rows: make([]rowJSON, 0, len(g.Rows)),
+	}
+	if !g.AsOf.IsZero() {
+		asOf := g.AsOf.UTC()
+		j.AsOf = &asOf
+	}
+	if len(g.Rows) > 0 {
+		j.Head = hex.EncodeToString(g.Head[:])
+	}
+	for _, r := range g.Rows {
+		j.Rows = append(j.Rows, rowJSON(r))
+	}
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", "  ")
+	if err := out.Encode(j); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
