@@ -73,7 +73,7 @@ func (c *conn) authAnswered(reply []byte) {
 	case reply[0] == '2':
 		st.Logins.Add(1)
 		c.Authenticated()
-		c.log.Info("logged in", slog.Int64("account", int64(c.session.account)))
+		c.log.Debug("logged in", slog.Int64("account", int64(c.session.account)))
 		c.sayString(replyLoggedIn)
 	case bytes.HasPrefix(reply, []byte("501")):
 		c.badCommand(string(reply))

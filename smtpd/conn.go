@@ -367,7 +367,7 @@ func (c *conn) startTLS() bool {
 	}
 	if err := c.StartTLS(config, c.server.opt.HandshakeTime); err != nil {
 		c.server.stats.HandshakesFailed.Add(1)
-		c.log.Info("tls handshake failed", slog.Any("err", err))
+		c.log.Debug("tls handshake failed", slog.Any("err", err))
 		c.hangUp()
 		return false
 	}
