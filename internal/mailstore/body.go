@@ -201,9 +201,15 @@ func (s *Store) Store(ctx context.Context, tx *sqldb.Tx, f *Finished, prefix []b
 	if err != nil {
 		return 0, fmt.Errorf("store message: %w", err)
 	}
+	m, err := newMeta(MessageID(id), f.SHA256[:], bytes.Clone(prefix), f.structure)
+	if err != nil {
+		return 0, err
+	}
+	m.Size, m.Large, m.Received = size, f.large, sqldb.Time(sqldb.Micros(received))
 	p := s.pending(tx)
-	p.sizes[MessageID(id)] = size
-	return MessageID(id), nil
+	p.sizes[m.Message] = size
+	p.metas = append(p.metas, m) // what just came is what clients ask for next
+	return m.Message, nil
 }
 
 var (

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -113,7 +114,8 @@ func read(ctx context.Context, r sqldb.Reader, ids []MessageID, bodies bool, fn 
 		return fmt.Errorf("read messages: %w", err)
 	}
 	var id, received, size, inBlob int64
-	var sum, prefix, structure, body []byte
+	var sum, prefix, structure []byte
+	var body sql.RawBytes // only valid until the next row
 	dest := []any{&id, &received, &size, &sum, &inBlob, &prefix, &structure}
 	if bodies {
 		dest = append(dest, &body)
@@ -133,11 +135,7 @@ func read(ctx context.Context, r sqldb.Reader, ids []MessageID, bodies bool, fn 
 		if sha256.Sum256(body) != m.SHA256 || int64(len(prefix)+len(body)) != size {
 			return damaged(m.Message, errors.New("the row's body is not what was received"))
 		}
-		whole := body
-		if len(prefix) > 0 {
-			whole = append(append(make([]byte, 0, len(prefix)+len(body)), prefix...), body...)
-		}
-		return fn(m, whole)
+		return fn(m, append(append(make([]byte, 0, size), prefix...), body...))
 	})
 	if err != nil {
 		return fmt.Errorf("read messages: %w", err)

@@ -126,6 +126,7 @@ type pending struct {
 	tx     *sqldb.Tx
 	boxes  map[MailboxID]*change
 	sizes  map[MessageID]int64
+	metas  []*Meta // of the messages stored
 	owners map[MailboxID]Owner
 	trees  map[Owner]bool // whose list of mailboxes changed
 }
@@ -148,6 +149,9 @@ func (s *Store) pending(tx *sqldb.Tx) *pending {
 // publish runs on the writer's goroutine after each commit, in their order.
 func (s *Store) publish(p *pending) {
 	s.owners.add(p.owners)
+	for _, m := range p.metas {
+		s.structs.put(m)
+	}
 	for o := range p.trees {
 		s.folders.forget(o)
 	}

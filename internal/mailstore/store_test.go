@@ -1,0 +1,273 @@
+package mailstore_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vanthu/internal/blob"
+	"vanthu/internal/directory"
+	"vanthu/internal/fault"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/mailstore/storetest"
+	"vanthu/internal/sqldb"
+	"vanthu/internal/sqldb/sqldbtest"
+)
+
+func ensure(t testing.TB, rig storetest.Rig, a directory.AccountID) mailstore.MailboxID {
+	t.Helper()
+	var id mailstore.MailboxID
+	err := rig.Store.Update(t.Context(), func(tx *sqldb.Tx) error {
+		if err := rig.Store.EnsureAccount(t.Context(), tx, a); err != nil {
+			return err
+		}
+		var err error
+		id, err = rig.Store.Inbox(t.Context(), tx, mailstore.Owner{Account: a})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func appendMessage(t testing.TB, s *mailstore.Store, id mailstore.MailboxID, msg []byte) error {
+	t.Helper()
+	b := s.NewBody()
+	if _, err := b.Write(msg); err != nil {
+		return err
+	}
+	f, err := b.Finish()
+	if err != nil {
+		return err
+	}
+	_, err = s.Append(t.Context(), id, mailstore.Item{Body: f})
+	return errors.Join(err, f.Release())
+}
+
+// An empty folder in the place of the blob store must stop the start, not look
+// like mail that is gone. T132.
+func TestOpenRefusesForeignBlobFolder(t *testing.T) {
+	rig := open(t, mailstore.Options{InlineLimit: 100})
+	if err := appendMessage(t, rig.Store, ensure(t, rig, 1), message(5000)); err != nil {
+		t.Fatal(err)
+	}
+	empty, err := blob.Open(blob.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mailstore.Open(t.Context(), rig.DB, empty, mailstore.Options{}); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("Open with an empty blob folder = %v, want blob.ErrNotFound", err)
+	}
+}
+
+// A body that cannot be spooled is refused, and says so again when somebody
+// goes on with it.
+func TestBodyOnReadOnlyBlobs(t *testing.T) {
+	dir := t.TempDir()
+	blobs, err := blob.Open(blob.Options{Dir: dir, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := mailstore.Open(t.Context(), sqldbtest.Open(t), blobs, mailstore.Options{InlineLimit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := s.NewBody()
+	if _, err := b.Write(bytes.Repeat([]byte("x"), 11)); !errors.Is(err, blob.ErrReadOnly) {
+		t.Errorf("Write = %v, want blob.ErrReadOnly", err)
+	}
+	if _, err := b.Write([]byte("x")); !errors.Is(err, blob.ErrReadOnly) {
+		t.Errorf("next Write = %v, want blob.ErrReadOnly", err)
+	}
+	if _, err := b.Finish(); !errors.Is(err, blob.ErrReadOnly) {
+		t.Errorf("Finish = %v, want blob.ErrReadOnly", err)
+	}
+	b.Abort()
+}
+
+// An aborted large body leaves no file, a finished one whose transaction
+// failed leaves one that the collector finds.
+func TestAbortedBodyLeavesNothing(t *testing.T) {
+	rig := open(t, mailstore.Options{InlineLimit: 10})
+	b := rig.Store.NewBody()
+	if _, err := b.Write(message(5000)); err != nil {
+		t.Fatal(err)
+	}
+	b.Abort()
+	list, err := os.ReadDir(filepath.Join(rig.Dir, "tmp"))
+	if err != nil || len(list) != 0 {
+		t.Errorf("%d temporary files, %v; want none", len(list), err)
+	}
+	if _, err := b.Finish(); err == nil {
+		t.Error("Finish after Abort succeeded")
+	}
+}
+
+// The quota holds at its edge with 50 writers. T139.
+func TestQuotaUnderLoad(t *testing.T) {
+	msg := message(1000)
+	const fit = 7
+	rig := open(t, mailstore.Options{DefaultQuota: int64(fit*len(msg) + 10)})
+	id := ensure(t, rig, 1)
+	var stored, refused atomic.Int32
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			switch err := appendMessage(t, rig.Store, id, msg); {
+			case err == nil:
+				stored.Add(1)
+			case errors.Is(err, mailstore.ErrOverQuota) && fault.KindOf(err) == fault.Exhausted:
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if stored.Load() != fit || refused.Load() != 50-fit {
+		t.Errorf("%d stored, %d refused; want %d and %d", stored.Load(), refused.Load(), fit, 50-fit)
+	}
+	u, err := rig.Store.Usage(t.Context(), mailstore.Owner{Account: 1})
+	if err != nil || u.Octets != int64(fit*len(msg)) || u.Messages != fit {
+		t.Errorf("usage = %+v, %v", u, err)
+	}
+}
+
+// Deleting one copy of a shared body while others read and store it again.
+// T140.
+func TestSharedBlobWhileCollecting(t *testing.T) {
+	var ahead atomic.Int64 // the collector's clock runs before the files' one
+	rig := open(t, mailstore.Options{InlineLimit: 100, Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	a, b := ensure(t, rig, 1), ensure(t, rig, 2)
+	msg := message(3000)
+	if err := appendMessage(t, rig.Store, b, msg); err != nil {
+		t.Fatal(err)
+	}
+	h, err := rig.Store.Hot(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	kept := h.Version().At(1).Message
+	ahead.Store(int64(2 * time.Hour))
+	var wg sync.WaitGroup
+	var stop atomic.Bool
+	wg.Go(func() {
+		defer stop.Store(true)
+		for range 40 {
+			if err := appendMessage(t, rig.Store, a, msg); err != nil {
+				t.Error(err)
+			}
+			err := rig.Store.Update(t.Context(), func(tx *sqldb.Tx) error {
+				_, err := rig.Store.Remove(t.Context(), tx, a, mailstore.AllUIDs())
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			ahead.Add(int64(2 * time.Hour))
+		}
+	})
+	wg.Go(func() {
+		for !stop.Load() {
+			if _, err := rig.Store.Collect(t.Context(), mailstore.CollectOptions{}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Go(func() {
+		for !stop.Load() {
+			c, err := rig.Store.Content(t.Context(), kept)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got := make([]byte, c.Size)
+			_, err = c.ReadAt(got, 0)
+			if err := errors.Join(err, c.Close()); err != nil || !bytes.Equal(got, msg) {
+				t.Errorf("read %d octets, %v", len(got), err)
+			}
+		}
+	})
+	wg.Wait()
+}
+
+// What is in the row is compared with its hash before it is served. T133.
+func TestDamagedRowIsNotServed(t *testing.T) {
+	rig := open(t, mailstore.Options{})
+	id := ensure(t, rig, 1)
+	if err := appendMessage(t, rig.Store, id, message(1000)); err != nil {
+		t.Fatal(err)
+	}
+	h, err := rig.Store.Hot(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	const qHurt = `UPDATE message SET body = $1`
+	err = rig.Store.Update(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(t.Context(), qHurt, append(message(1000)[1:], 'x'))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rig.Store.Content(t.Context(), h.Version().At(1).Message); !errors.Is(err, mailstore.ErrDamaged) {
+		t.Errorf("Content = %v, want ErrDamaged", err)
+	}
+}
+
+// The verifier names each kind of damage.
+func TestVerifyNames(t *testing.T) {
+	const (
+		qLoseMessage = `UPDATE entry SET size = size + 1 WHERE uid = 1`
+		qCount       = `UPDATE mailbox SET unseen = unseen + 1 WHERE name = 'INBOX'`
+		qUsage       = `UPDATE usage SET octets = octets + 1`
+		qRange       = `UPDATE entry SET modseq = modseq + 100 WHERE uid = 1`
+		qTombstone   = `INSERT INTO expunged (mailbox_id, modseq, uid) SELECT mailbox_id, 1, uid FROM entry WHERE uid = 1`
+		qBox         = `UPDATE entry SET mailbox_id = 99 WHERE uid = 1`
+		qBody        = `UPDATE message SET body = NULL`
+		qStructure   = `UPDATE message SET structure = prefix`
+	)
+	for _, tt := range []struct{ name, q, kind string }{
+		{"size", qLoseMessage, "size of entry"},
+		{"counter", qCount, "mailbox counters (messages unseen deleted octets)"},
+		{"usage", qUsage, "usage (messages octets)"},
+		{"mod-sequence", qRange, "uid and mod-sequence of entry"},
+		{"tombstone", qTombstone, "expunged entry"},
+		{"mailbox", qBox, "entry without mailbox"},
+		{"body", qBody, "size of body"},
+		{"structure", qStructure, "structure"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rig := open(t, mailstore.Options{})
+			if err := appendMessage(t, rig.Store, ensure(t, rig, 1), message(1000)); err != nil {
+				t.Fatal(err)
+			}
+			err := rig.Store.Update(t.Context(), func(tx *sqldb.Tx) error {
+				rep, err := mailstore.Verify(t.Context(), tx, rig.Blobs, mailstore.VerifyOptions{})
+				if err != nil || rep.Wrongs != 0 || rep.Messages != 1 || rep.Entries != 1 {
+					t.Errorf("before the damage: %+v, %v", rep, err)
+				}
+				if _, err := tx.Exec(t.Context(), tt.q); err != nil {
+					return err
+				}
+				found := map[string]bool{}
+				rep, err = mailstore.Verify(t.Context(), tx, rig.Blobs, mailstore.VerifyOptions{Each: func(w mailstore.Wrong) { found[w.Kind] = true }})
+				if rep.First == nil || rep.First.Key == "" || !found[tt.kind] {
+					t.Errorf("found %v, first %+v; want %q among them", found, rep.First, tt.kind)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
