@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -266,7 +267,7 @@ func (in *Incoming) refuseSecret(ctx context.Context, fin *mailstore.Finished) e
 		})
 		return err
 	})
-	if err != nil {
+	if err := errors.Join(err, in.d.stores.Mail.Discard(ctx, fin)); err != nil {
 		return err
 	}
 	in.d.opt.Log.Warn("message with a secrecy mark refused", "queue_id", string(in.id), "session", in.origin.Session)
