@@ -107,7 +107,7 @@ func (b *Body) Finish() (*Finished, error) {
 	if b.spool == nil {
 		f.inline, f.Size, f.SHA256 = b.buf, int64(len(*b.buf)), sha256.Sum256(*b.buf)
 	} else {
-		h, size, err := b.spool.Commit()
+		h, size, err := b.s.claims.commit(b.spool)
 		if err != nil {
 			b.err = err
 			b.Abort()
@@ -132,16 +132,17 @@ type Finished struct {
 	inline    *[]byte // nil for a large body
 	large     bool
 	file      *blob.File // opened when first read
+	released  bool
 	structure []byte
 }
 
 // ReadAt reads the received octets, for looking into parts. Not for several
 // goroutines at once.
 func (f *Finished) ReadAt(p []byte, off int64) (int, error) {
+	if f.released {
+		return 0, fs.ErrClosed
+	}
 	if !f.large {
-		if f.inline == nil {
-			return 0, fs.ErrClosed
-		}
 		return bytes.NewReader(*f.inline).ReadAt(p, off)
 	}
 	if f.file == nil {
@@ -157,16 +158,27 @@ func (f *Finished) ReadAt(p []byte, off int64) (int, error) {
 // Release gives the memory back. The Finished is of no use afterwards. It may
 // be called twice.
 func (f *Finished) Release() error {
+	_, err := f.release()
+	return err
+}
+
+// release gives how many other finished bodies have the same file.
+func (f *Finished) release() (left int, err error) {
+	if f.released {
+		return 0, nil
+	}
+	f.released = true
 	if f.inline != nil {
 		f.s.recycle(f.inline)
 		f.inline = nil
 	}
-	if f.file == nil {
-		return nil
+	if f.large {
+		left = f.s.claims.release(blob.Hash(f.SHA256))
 	}
-	file := f.file
-	f.file = nil
-	return file.Close()
+	if f.file != nil {
+		err = f.file.Close()
+	}
+	return left, err
 }
 
 func (s *Store) recycle(buf *[]byte) {
@@ -184,12 +196,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`
 // everything a client sees include it. Until an entry is made ([Store.Deliver])
 // or somebody else keeps the message, the collector may take it after an hour.
 func (s *Store) Store(ctx context.Context, tx *sqldb.Tx, f *Finished, prefix []byte, received time.Time) (MessageID, error) {
+	if f.released {
+		return 0, errors.New("store message: its body was released")
+	}
 	var body any
 	inBlob := int64(1)
 	if !f.large {
-		if f.inline == nil {
-			return 0, errors.New("store message: its body was released")
-		}
 		body, inBlob = *f.inline, 0
 	}
 	if prefix == nil {

@@ -2,36 +2,82 @@ package mailstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	"vanthu/internal/blob"
 	"vanthu/internal/sqldb"
 )
 
-const qBodyNamed = `SELECT count(*) FROM message WHERE in_blob = 1 AND sha256 = $1`
+// claims counts the finished large bodies by their file, from before the file
+// has its name until Release. Who wants to remove a file at once takes the
+// lock, so nobody can be between naming a file and claiming it.
+type claims struct {
+	mu   sync.RWMutex // held for reading while a file gets its name and is claimed
+	in   sync.Mutex   // guards held
+	held map[blob.Hash]int
+}
 
-// Discard throws a message away that must leave nothing behind: the file of a
-// large body is removed at once instead of by the collector, unless a stored
-// message has the very same octets. f is released.
+// commit gives a spooled body its name and claims it.
+func (c *claims) commit(w *blob.Writer) (blob.Hash, int64, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	h, size, err := w.Commit()
+	if err != nil {
+		return blob.Hash{}, 0, err
+	}
+	c.in.Lock()
+	defer c.in.Unlock()
+	if c.held == nil {
+		c.held = map[blob.Hash]int{}
+	}
+	c.held[h]++
+	return h, size, nil
+}
+
+// release ends one claim and gives how many are left.
+func (c *claims) release(h blob.Hash) int {
+	c.in.Lock()
+	defer c.in.Unlock()
+	if c.held[h]--; c.held[h] > 0 {
+		return c.held[h]
+	}
+	delete(c.held, h)
+	return 0
+}
+
+// Discard throws a message away that must leave nothing behind, such as one
+// with the mark of a state secret: the file of a large body is removed at once
+// instead of by the collector, unless a stored message, or another one that is
+// just arriving, has the very same octets. f is released.
 func (s *Store) Discard(ctx context.Context, f *Finished) error {
-	if err := f.Release(); err != nil {
+	if !f.large || f.released {
+		return f.Release()
+	}
+	s.claims.mu.Lock()
+	defer s.claims.mu.Unlock()
+	h := blob.Hash(f.SHA256)
+	left, err := f.release()
+	if err != nil || left > 0 {
 		return err
 	}
-	if !f.large {
+	used := true
+	err = s.db.View(ctx, func(r sqldb.Reader) error {
+		var id int64
+		err := r.QueryRow(ctx, qBlobUsed, h[:]).Scan(&id)
+		used = err == nil
+		if sqldb.NoRows(err) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look for users of a file: %w", err)
+	}
+	if used {
 		return nil
 	}
-	var n int
-	if err := s.db.View(ctx, func(r sqldb.Reader) error {
-		return r.QueryRow(ctx, qBodyNamed, f.SHA256[:]).Scan(&n)
-	}); err != nil {
-		return fmt.Errorf("look whether a body is in use: %w", err)
-	}
-	if n > 0 {
-		return nil
-	}
-	if err := s.blobs.Remove(blob.Hash(f.SHA256)); err != nil && !errors.Is(err, blob.ErrNotFound) {
-		return fmt.Errorf("remove a body: %w", err)
-	}
-	return nil
+	_, err = s.blobs.RemoveOlder(h, time.Time{})
+	return err
 }

@@ -43,6 +43,7 @@ type Store struct {
 	hot     hotSet
 	structs structCache
 	intact  verifiedBlobs
+	claims  claims
 	buffers sync.Pool // of *[]byte, for incoming bodies
 }
 

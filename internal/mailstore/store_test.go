@@ -109,6 +109,96 @@ func TestAbortedBodyLeavesNothing(t *testing.T) {
 	}
 }
 
+// What is discarded leaves nothing, but never takes the file of another message
+// with the same octets, stored or just arriving.
+func TestDiscard(t *testing.T) {
+	rig := open(t, mailstore.Options{InlineLimit: 100})
+	id := ensure(t, rig, 1)
+	msg := message(5000)
+	take := func() *mailstore.Finished {
+		t.Helper()
+		b := rig.Store.NewBody()
+		if _, err := b.Write(msg); err != nil {
+			t.Fatal(err)
+		}
+		f, err := b.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	discard := func(f *mailstore.Finished) {
+		t.Helper()
+		if err := rig.Store.Discard(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alone := take()
+	h := blob.Hash(alone.SHA256)
+	discard(alone)
+	discard(alone)
+	if err := rig.Blobs.Verify(t.Context(), h); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("file of a discarded body: %v, want it gone", err)
+	}
+	secret, arriving := take(), take()
+	discard(secret)
+	if err := rig.Blobs.Verify(t.Context(), h); err != nil {
+		t.Errorf("file of a body just arriving: %v", err)
+	}
+	if _, err := rig.Store.Append(t.Context(), id, mailstore.Item{Body: arriving}); err != nil {
+		t.Fatal(err)
+	}
+	if err := arriving.Release(); err != nil {
+		t.Fatal(err)
+	}
+	discard(take())
+	if err := rig.Blobs.Verify(t.Context(), h); err != nil {
+		t.Errorf("file of a stored message: %v", err)
+	}
+}
+
+// Bodies with the same octets come, are stored or discarded, all at once.
+func TestDiscardWhileStoring(t *testing.T) {
+	rig := open(t, mailstore.Options{InlineLimit: 100})
+	id := ensure(t, rig, 1)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for n := range 15 {
+				b := rig.Store.NewBody()
+				if _, err := b.Write(message(2000 + 72*n)); err != nil {
+					t.Error(err)
+				}
+				f, err := b.Finish()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if i%2 == 0 {
+					err = rig.Store.Discard(t.Context(), f)
+				} else {
+					_, err = rig.Store.Append(t.Context(), id, mailstore.Item{Body: f})
+					err = errors.Join(err, f.Release())
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	err := rig.Store.View(t.Context(), func(r sqldb.Reader) error {
+		rep, err := mailstore.Verify(t.Context(), r, rig.Blobs, mailstore.VerifyOptions{})
+		if rep.First != nil || rep.Messages != 60 {
+			t.Errorf("%d messages, first wrong %+v; want 60 and none", rep.Messages, rep.First)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The quota holds at its edge with 50 writers. T139.
 func TestQuotaUnderLoad(t *testing.T) {
 	msg := message(1000)
