@@ -202,6 +202,9 @@ func (q *Queue) Settle(ctx context.Context, tx *sqldb.Tx, it Item, r Result) (St
 	if n == 0 {
 		return "", ErrNotLeased
 	}
+	if state == Waiting { // whoever sleeps until the next due item must learn of this one
+		tx.OnCommit(q.signal)
+	}
 	return state, nil
 }
 
