@@ -46,8 +46,9 @@ type Config struct {
 	TLS TLS `toml:"tls" envPrefix:"TLS_"`
 	// How accepted mail is handed to mailboxes.
 	Delivery Delivery `toml:"delivery" envPrefix:"DELIVERY_"`
-	// Official documents in mail. Registers and deadlines follow the local
-	// date of Việt Nam (+07:00); this is law and cannot be configured.
+	// Official documents in mail. Two things are law and cannot be configured:
+	// registers and deadlines follow the local date of Việt Nam (+07:00), and
+	// mail marked MẬT, TỐI MẬT or TUYỆT MẬT is refused.
 	Documents Documents `toml:"documents" envPrefix:"DOCUMENTS_"`
 	// Mail that must leave this server.
 	Queue Queue `toml:"queue" envPrefix:"QUEUE_"`
@@ -106,9 +107,6 @@ type IMAP struct {
 	IMAPS Listen `toml:"imaps" env:"IMAPS"`
 	// Most sessions of one account from one address. Apple Mail opens many.
 	SessionsPerAccount int `toml:"sessions_per_account" env:"SESSIONS_PER_ACCOUNT"`
-	// A session in which nothing happens for this long is closed; at least 30m
-	// (RFC 9051, section 5.4).
-	IdleTimeout Duration `toml:"idle_timeout" env:"IDLE_TIMEOUT"`
 }
 
 // HTTP is section [http].
@@ -139,7 +137,7 @@ type TLS struct {
 type Delivery struct {
 	// A message that the same sender hands over again within this time, byte
 	// for byte and for the same recipients, is not delivered twice: clients
-	// repeat when an answer was lost. "0s" turns this off.
+	// repeat when an answer was lost.
 	DedupeWindow Duration `toml:"dedupe_window" env:"DEDUPE_WINDOW"`
 }
 
@@ -148,9 +146,6 @@ type Documents struct {
 	// A document's tracking message in its sender's mailbox is renewed at most
 	// this often.
 	TrackingInterval Duration `toml:"tracking_interval" env:"TRACKING_INTERVAL"`
-	// Refuse mail marked as a state secret (MẬT, TỐI MẬT, TUYỆT MẬT) before
-	// anything of it is stored.
-	SecrecyGuard bool `toml:"secrecy_guard" env:"SECRECY_GUARD"`
 }
 
 // Queue is section [queue].
@@ -160,8 +155,6 @@ type Queue struct {
 	Retry []Duration `toml:"retry" env:"RETRY"`
 	// After this time the sender is told that the message could not be delivered.
 	Expiry Duration `toml:"expiry" env:"EXPIRY"`
-	// After this time the sender is told that the message is late. "0s" never.
-	DelayNotice Duration `toml:"delay_notice" env:"DELAY_NOTICE"`
 	// Messages sent at the same time.
 	Workers int `toml:"workers" env:"WORKERS"`
 }
@@ -196,8 +189,6 @@ type Limits struct {
 	// Most connections of mail clients (submission and IMAP together) from one
 	// address. Raise it where a whole unit sits behind one address.
 	ConnectionsPerAddress int `toml:"connections_per_address" env:"CONNECTIONS_PER_ADDRESS"`
-	// Most folders of one account.
-	MailboxesPerAccount int `toml:"mailboxes_per_account" env:"MAILBOXES_PER_ACCOUNT"`
 	// Quota of an account that was given none, in MiB. 0 means no quota.
 	QuotaMiB int `toml:"quota_mib" env:"QUOTA_MIB"`
 	// New mail is refused for the time being when the disk has less room than this.
@@ -236,24 +227,23 @@ func Default() *Config {
 		},
 		IMAP: IMAP{
 			IMAP: ":143", IMAPS: ":993",
-			SessionsPerAccount: 10, IdleTimeout: Duration(35 * time.Minute),
+			SessionsPerAccount: 10,
 		},
 		HTTP:      HTTP{HTTP: ":80", HTTPS: ":443"},
 		TLS:       TLS{MinVersion: "1.2"},
-		Delivery:  Delivery{DedupeWindow: Duration(10 * time.Minute)},
-		Documents: Documents{TrackingInterval: Duration(5 * time.Minute), SecrecyGuard: true},
+		Delivery:  Delivery{DedupeWindow: Duration(24 * time.Hour)},
+		Documents: Documents{TrackingInterval: Duration(5 * time.Minute)},
 		Queue: Queue{
 			Retry: []Duration{
-				Duration(5 * time.Minute), Duration(15 * time.Minute), Duration(30 * time.Minute),
-				Duration(time.Hour), Duration(2 * time.Hour), Duration(4 * time.Hour),
+				Duration(time.Minute), Duration(5 * time.Minute), Duration(15 * time.Minute),
+				Duration(30 * time.Minute), Duration(time.Hour),
 			},
-			Expiry:      Duration(5 * 24 * time.Hour),
-			DelayNotice: Duration(4 * time.Hour),
-			Workers:     8,
+			Expiry:  Duration(5 * 24 * time.Hour),
+			Workers: 8,
 		},
 		Limits: Limits{
 			Connections: 10_000, ConnectionsReserved: 500, ConnectionsPerAddress: 100,
-			MailboxesPerAccount: 2000, MinFree: 2 << 30,
+			MinFree: 2 << 30,
 		},
 		Log:     Log{Level: slog.LevelInfo, Format: "auto"},
 		Journal: Journal{CheckpointInterval: Duration(time.Minute)},

@@ -166,6 +166,18 @@ func TestListsReplaceDefaults(t *testing.T) {
 	}
 }
 
+// People copy fingerprints from tools that write them with colons.
+func TestFingerprintIsCanonical(t *testing.T) {
+	text := "domains = [\"tinh.example\"]\n[[route]]\ndomain = \"BO.example\"\nhost = \"h.example\"\nfingerprint = \"AB" + strings.Repeat(":CD", 31) + "\"\n"
+	c, err := Parse("v.toml", []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := c.Routes[0]; r.Fingerprint != "ab"+strings.Repeat("cd", 31) || r.Domain != "bo.example" || r.Port != 25 || r.TLS != StartTLS {
+		t.Errorf("got %+v", r)
+	}
+}
+
 // A key that everybody may read is no secret: the server must not start with it.
 func TestSecretFiles(t *testing.T) {
 	dir := t.TempDir()

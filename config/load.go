@@ -188,6 +188,7 @@ func (c *Config) complete(dir string) error {
 		if r.TLS == "" {
 			r.TLS = fresh.TLS
 		}
+		r.Fingerprint = strings.ToLower(strings.ReplaceAll(r.Fingerprint, ":", ""))
 		files = append(files, &r.PasswordFile)
 	}
 	for _, file := range files {
