@@ -19,17 +19,14 @@ type searchRequest struct {
 func (s *session) runSearch(cmd *command) result {
 	r := searchRequest{uid: strings.HasPrefix(cmd.verb, "UID ")}
 	if st := r.parse(&cmd.args); st != nil {
-		s.clearSaved(&r)
-		return answer(*st)
+		return s.searchFailed(&r, *st)
 	}
 	if !s.prepare(r.program) {
-		s.clearSaved(&r)
 		return syntax("No such message")
 	}
 	hits, err := s.find(r.program)
 	if err != nil {
-		s.clearSaved(&r)
-		return answer(s.failure(err, doingOther))
+		return s.searchFailed(&r, s.failure(err, doingOther))
 	}
 	if r.save {
 		s.box.result = r.saved(hits)
@@ -40,11 +37,12 @@ func (s *session) runSearch(cmd *command) result {
 	return answer(ok("SEARCH completed"))
 }
 
-// clearSaved empties "$" when a search that should have set it fails (RFC 5182, section 2.1).
-func (s *session) clearSaved(r *searchRequest) {
-	if r.save {
+// searchFailed answers; NO, but not BAD, empties "$" when the search should have set it (RFC 5182, section 2.1).
+func (s *session) searchFailed(r *searchRequest, st status) result {
+	if r.save && st.typ == "NO" {
 		s.box.result = nil
 	}
+	return answer(st)
 }
 
 func (r *searchRequest) parse(l *lexer) *status {

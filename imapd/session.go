@@ -161,7 +161,7 @@ func (s *session) runID(cmd *command) result {
 	l := &cmd.args
 	valid := l.sp()
 	if valid && !l.keyword("NIL") {
-		pairs := 0
+		pairs := 0 // strings, that is
 		valid = l.list(func() bool {
 			pairs++
 			if l.keyword("NIL") {
@@ -169,7 +169,7 @@ func (s *session) runID(cmd *command) result {
 			}
 			_, isString := l.quoted()
 			return isString && pairs <= 60
-		})
+		}) && pairs%2 == 0
 	}
 	if !valid || !l.end() {
 		return syntax("Expected: ID (\"field\" \"value\" ...) or ID NIL")

@@ -184,6 +184,9 @@ type client struct {
 	c   net.Conn
 	r   *bufio.Reader
 	seq int
+
+	last  string // tag of the last command of a transcript
+	ended bool   // the connection is closed
 }
 
 func (w *world) dial() *client {
@@ -227,6 +230,7 @@ func (c *client) line() string {
 		if ne, isNet := err.(net.Error); isNet && ne.Timeout() {
 			c.t.Fatal("no answer in time")
 		}
+		c.ended = true
 		return ""
 	}
 	return strings.TrimRight(s, "\r\n")
@@ -321,3 +325,5 @@ func testTLS(t testing.TB) (server, client *tls.Config) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}}},
 		&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: "localhost"}
 }
+
+func testActor() journal.Actor { return journal.Actor{Kind: journal.ActorSystem, Name: "test"} }
