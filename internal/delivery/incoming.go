@@ -152,7 +152,7 @@ func (in *Incoming) checkMessage(m *mail.Message) error {
 		})
 	}
 	if n := m.Header.Count("Received"); n > maxReceived {
-		return fault.New(fault.Invalid, fault.Text{
+		return fault.New(fault.Conflict, fault.Text{
 			EN: "the message has passed too many servers: it runs in a circle",
 			VI: "thư đã qua quá nhiều máy chủ, có thể đang chạy vòng",
 		})
