@@ -95,8 +95,9 @@ WHERE id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $
 )
 
 // read reads rows of messages, at most batch at once. With bodies, each whole
-// message is given too, unless it is large.
-func read(ctx context.Context, r sqldb.Reader, ids []MessageID, bodies bool, fn func(m *Meta, whole []byte) error) error {
+// message is given too, unless it is large. What is damaged is not given, but
+// noted in bad.
+func read(ctx context.Context, r sqldb.Reader, ids []MessageID, bodies bool, bad *error, fn func(m *Meta, whole []byte)) error {
 	q, args := qMetas, make([]any, batch)
 	switch {
 	case len(ids) == 1 && bodies:
@@ -126,16 +127,19 @@ func read(ctx context.Context, r sqldb.Reader, ids []MessageID, bodies bool, fn 
 		}
 		m, err := newMeta(MessageID(id), sum, prefix, structure)
 		if err != nil {
-			return err
+			*bad = errors.Join(*bad, err)
+			return nil
 		}
 		m.Size, m.Large, m.Received = size, inBlob != 0, sqldb.Time(received)
-		if !bodies || m.Large {
-			return fn(m, nil)
+		switch {
+		case !bodies || m.Large:
+			fn(m, nil)
+		case sha256.Sum256(body) != m.SHA256 || int64(len(prefix)+len(body)) != size:
+			*bad = errors.Join(*bad, damaged(m.Message, errors.New("the row's body is not what was received")))
+		default:
+			fn(m, append(append(make([]byte, 0, size), prefix...), body...))
 		}
-		if sha256.Sum256(body) != m.SHA256 || int64(len(prefix)+len(body)) != size {
-			return damaged(m.Message, errors.New("the row's body is not what was received"))
-		}
-		return fn(m, append(append(make([]byte, 0, size), prefix...), body...))
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read messages: %w", err)
@@ -159,11 +163,13 @@ func damaged(id MessageID, cause error) error {
 }
 
 // Metas calls fn for each of ids, in their order; ids that do not exist are
-// passed over. No snapshot is held while fn runs, so fn may wait for a slow
-// client. Memory does not grow with the number of ids.
+// passed over. What is damaged is passed over too, and told by [ErrDamaged]
+// after all others were given. No snapshot is held while fn runs, so fn may
+// wait for a slow client. Memory does not grow with the number of ids.
 func (s *Store) Metas(ctx context.Context, ids []MessageID, fn func(*Meta) error) error {
 	found := make(map[MessageID]*Meta, batch)
 	var missing []MessageID
+	var bad error
 	for len(ids) > 0 {
 		part := ids[:min(batch, len(ids))]
 		ids = ids[len(part):]
@@ -171,10 +177,9 @@ func (s *Store) Metas(ctx context.Context, ids []MessageID, fn func(*Meta) error
 		missing = s.structs.get(part, found, missing[:0])
 		if len(missing) > 0 {
 			err := s.db.View(ctx, func(r sqldb.Reader) error {
-				return read(ctx, r, missing, false, func(m *Meta, _ []byte) error {
+				return read(ctx, r, missing, false, &bad, func(m *Meta, _ []byte) {
 					found[m.Message] = m
 					s.structs.put(m)
-					return nil
 				})
 			})
 			if err != nil {
@@ -189,10 +194,11 @@ func (s *Store) Metas(ctx context.Context, ids []MessageID, fn func(*Meta) error
 			}
 		}
 	}
-	return nil
+	return bad
 }
 
-// Meta gives one message without its body. It fails with [ErrNoMessage].
+// Meta gives one message without its body. It fails with [ErrNoMessage] or
+// [ErrDamaged].
 func (s *Store) Meta(ctx context.Context, id MessageID) (meta *Meta, err error) {
 	err = s.Metas(ctx, []MessageID{id}, func(m *Meta) error { meta = m; return nil })
 	if err == nil && meta == nil {
@@ -202,55 +208,60 @@ func (s *Store) Meta(ctx context.Context, id MessageID) (meta *Meta, err error) 
 }
 
 // Contents calls fn for each of ids, in their order; ids that do not exist are
-// passed over. The content is closed when fn returns. Small bodies are read
-// many at a time; no snapshot is held while fn runs.
+// passed over. What is damaged is passed over too, and told by [ErrDamaged]
+// after all others were given. The content is closed when fn returns. Small
+// bodies are read many at a time; no snapshot is held while fn runs.
 func (s *Store) Contents(ctx context.Context, ids []MessageID, fn func(*Content) error) error {
 	found := make(map[MessageID]*Content, batch)
+	var bad error
 	for len(ids) > 0 {
 		part := ids[:min(batch, len(ids))]
 		ids = ids[len(part):]
-		clear(found)
-		err := s.db.View(ctx, func(r sqldb.Reader) error {
-			return read(ctx, r, part, true, func(m *Meta, whole []byte) error {
-				found[m.Message] = &Content{Meta: m, whole: whole}
-				return nil
-			})
-		})
-		if err != nil {
+		if err := s.contents(ctx, part, found, &bad); err != nil {
 			return err
 		}
 		for _, id := range part {
-			if c := found[id]; c != nil {
-				if err := s.with(ctx, c, fn); err != nil {
-					return err
-				}
+			c := found[id]
+			if c == nil {
+				continue
+			}
+			use := *c // the same id may come twice, each with a file of its own
+			if err := s.openLarge(ctx, &use); errors.Is(err, ErrDamaged) {
+				bad = errors.Join(bad, err)
+				continue
+			} else if err != nil {
+				return err
+			}
+			if err := errors.Join(fn(&use), use.Close()); err != nil {
+				return err
 			}
 		}
 	}
-	return nil
+	return bad
 }
 
-func (s *Store) with(ctx context.Context, c *Content, fn func(*Content) error) (err error) {
-	use := *c
-	if err := s.openLarge(ctx, &use); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, use.Close()) }()
-	return fn(&use)
+// contents reads at most batch messages, without opening files.
+func (s *Store) contents(ctx context.Context, ids []MessageID, found map[MessageID]*Content, bad *error) error {
+	clear(found)
+	return s.db.View(ctx, func(r sqldb.Reader) error {
+		return read(ctx, r, ids, true, bad, func(m *Meta, whole []byte) {
+			found[m.Message] = &Content{Meta: m, whole: whole}
+		})
+	})
 }
 
 // Content opens one message. It fails with [ErrNoMessage] or [ErrDamaged].
 // Close it after use.
-func (s *Store) Content(ctx context.Context, id MessageID) (c *Content, err error) {
-	err = s.db.View(ctx, func(r sqldb.Reader) error {
-		return read(ctx, r, []MessageID{id}, true, func(m *Meta, whole []byte) error {
-			c = &Content{Meta: m, whole: whole}
-			return nil
-		})
-	})
-	if err != nil {
+func (s *Store) Content(ctx context.Context, id MessageID) (*Content, error) {
+	found := make(map[MessageID]*Content, 1)
+	var bad error
+	if err := s.contents(ctx, []MessageID{id}, found, &bad); err != nil {
 		return nil, err
 	}
+	if bad != nil {
+		return nil, bad
+	}
+	c := found[id]
 	if c == nil {
 		return nil, ErrNoMessage
 	}

@@ -134,6 +134,9 @@ func (s *hotSet) loadedWith(h *Hot, v *Version, err error) {
 		}
 		h.current.Store(v)
 		s.count(h, v.Len())
+		if v.Dropped {
+			delete(s.boxes, h.id)
+		}
 	}
 	h.early = nil
 	close(h.loaded)

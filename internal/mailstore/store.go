@@ -48,8 +48,8 @@ type Store struct {
 }
 
 // Open makes a Store on an open database and blob store. It fails with
-// [ErrDamaged] when the newest large body is not in the blob store: then this
-// is the wrong folder, or it is not mounted.
+// [blob.ErrNotFound] when large bodies are named and the folder has none of
+// them: then this is the wrong folder, or it is not mounted.
 func Open(ctx context.Context, db *sqldb.DB, blobs *blob.Store, opt Options) (*Store, error) {
 	if opt.InlineLimit <= 0 {
 		opt.InlineLimit = 96 << 10
@@ -85,25 +85,42 @@ func (s *Store) View(ctx context.Context, fn func(r sqldb.Reader) error) error {
 	return s.db.View(ctx, fn)
 }
 
+const qSomeBlobs = `SELECT sha256 FROM message WHERE in_blob = 1 ORDER BY sha256 LIMIT 64`
+
 // checkBlobs: an empty folder in place of the blob store must not look like
-// a store whose bodies are gone (reliability.md, T132).
+// a store whose bodies are gone (reliability.md, T132). One file that is there
+// is enough: single losses are the verifier's.
 func (s *Store) checkBlobs(ctx context.Context) error {
-	const qNewestBlob = `SELECT sha256 FROM message WHERE in_blob = 1 ORDER BY sha256 LIMIT 1`
-	return s.db.View(ctx, func(r sqldb.Reader) error {
-		var sum []byte
-		err := r.QueryRow(ctx, qNewestBlob).Scan(&sum)
-		if sqldb.NoRows(err) {
-			return nil
-		}
+	var some []blob.Hash
+	err := s.db.View(ctx, func(r sqldb.Reader) error {
+		rows, err := r.Query(ctx, qSomeBlobs)
 		if err != nil {
-			return fmt.Errorf("look for a large body: %w", err)
+			return err
 		}
-		f, err := s.blobs.Open(blob.Hash(sum))
-		if err != nil {
-			return fmt.Errorf("is this the right blob folder? %w", err)
-		}
-		return f.Close()
+		return scanAll(rows, func(scan func(...any) error) error {
+			var sum []byte
+			err := scan(&sum)
+			if err == nil && len(sum) == len(blob.Hash{}) {
+				some = append(some, blob.Hash(sum))
+			}
+			return err
+		})
 	})
+	if err != nil {
+		return fmt.Errorf("look for large bodies: %w", err)
+	}
+	var missing error
+	for _, h := range some {
+		f, err := s.blobs.Open(h)
+		if err == nil {
+			return f.Close()
+		}
+		missing = err
+	}
+	if missing != nil {
+		return fmt.Errorf("is this the right blob folder? none of %d bodies is there: %w", len(some), missing)
+	}
+	return nil
 }
 
 // quota gives the octets that o may use.

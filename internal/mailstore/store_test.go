@@ -2,9 +2,11 @@ package mailstore_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -288,28 +290,70 @@ func TestSharedBlobWhileCollecting(t *testing.T) {
 	wg.Wait()
 }
 
-// What is in the row is compared with its hash before it is served. T133.
-func TestDamagedRowIsNotServed(t *testing.T) {
-	rig := open(t, mailstore.Options{})
+// What is in the row or the file is compared with its hash before it is
+// served, and one damaged message does not keep others from being read. T133.
+func TestDamagedIsNotServed(t *testing.T) {
+	rig := open(t, mailstore.Options{InlineLimit: 2000})
 	id := ensure(t, rig, 1)
-	if err := appendMessage(t, rig.Store, id, message(1000)); err != nil {
-		t.Fatal(err)
+	const n = 100
+	for i := range n {
+		size := 500
+		if i%10 == 3 {
+			size = 5000
+		}
+		if err := appendMessage(t, rig.Store, id, append(message(size), byte('a'+i%26), byte('a'+i/26))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	h, err := rig.Store.Hot(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.Release()
-	const qHurt = `UPDATE message SET body = $1`
+	var ids []mailstore.MessageID
+	for _, r := range h.Version().Rows(1, n) {
+		ids = append(ids, r.Message)
+	}
+	const (
+		qHurt = `UPDATE message SET body = $1 WHERE id = $2`
+		qSum  = `SELECT sha256 FROM message WHERE id = $1`
+	)
 	err = rig.Store.Update(t.Context(), func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(t.Context(), qHurt, append(message(1000)[1:], 'x'))
+		var sum []byte
+		if err := tx.QueryRow(t.Context(), qSum, int64(ids[3])).Scan(&sum); err != nil {
+			return err
+		}
+		if err := rig.Blobs.Remove(blob.Hash(sum)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(t.Context(), qHurt, append(message(500), 'x', 'x'), int64(ids[50]))
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rig.Store.Content(t.Context(), h.Version().At(1).Message); !errors.Is(err, mailstore.ErrDamaged) {
-		t.Errorf("Content = %v, want ErrDamaged", err)
+	for _, i := range []int{3, 50} {
+		if _, err := rig.Store.Content(t.Context(), ids[i]); !errors.Is(err, mailstore.ErrDamaged) {
+			t.Errorf("Content of message %d = %v, want ErrDamaged", i, err)
+		}
+	}
+	var got []mailstore.MessageID
+	err = rig.Store.Contents(t.Context(), append(ids, ids[0], ids[n-1]+1000), func(c *mailstore.Content) error {
+		got = append(got, c.Message)
+		whole := make([]byte, c.Size)
+		if _, err := c.ReadAt(whole, 0); err != nil || sha256.Sum256(whole) != c.SHA256 {
+			t.Errorf("message %d: %v, or other octets than were stored", c.Message, err)
+		}
+		return nil
+	})
+	want := append(slices.Delete(slices.Delete(slices.Clone(ids), 50, 51), 3, 4), ids[0])
+	if !errors.Is(err, mailstore.ErrDamaged) || !slices.Equal(got, want) {
+		t.Errorf("Contents gave %d messages and %v; want %d in order, and ErrDamaged", len(got), err, len(want))
+	}
+	got = nil
+	err = rig.Store.Metas(t.Context(), ids, func(m *mailstore.Meta) error { got = append(got, m.Message); return nil })
+	if err != nil || !slices.Equal(got, ids) {
+		t.Errorf("Metas gave %d messages, %v; want all %d in order", len(got), err, n)
 	}
 }
 
