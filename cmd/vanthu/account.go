@@ -42,7 +42,7 @@ func (c *cli) accountList() *cobra.Command {
 
 // printMade shows an account, and the password that was made, this once.
 func printMade(w io.Writer, a control.AccountMade) error {
-	if err := line("account %s, %s, %s", a.Login, a.Name, a.State)(w); err != nil || a.Password == "" {
+	if err := line("account %s, %s, %s", a.Account.Login, a.Account.Name, a.Account.State)(w); err != nil || a.Password == "" {
 		return err
 	}
 	return line("password (shown only now): %s", a.Password)(w)

@@ -133,7 +133,7 @@ func (c *cli) initProvince(cmd *cobra.Command, file string, a initAnswers) (err 
 	}
 	if c.json {
 		return c.printJSON(map[string]string{
-			"config": file, "data_dir": dir, "login": made.Login.String(), "password": made.Password,
+			"config": file, "data_dir": dir, "login": made.Account.Login.String(), "password": made.Password,
 		})
 	}
 	return line(`configuration: %s
@@ -143,5 +143,5 @@ password (shown only now): %s
 
 Next:  vanthu --config %s serve
 Then:  vanthu --config %s unit add --help
-       vanthu --config %s account import --help`, file, dir, made.Login, made.Password, file, file, file)(c.out)
+       vanthu --config %s account import --help`, file, dir, made.Account.Login, made.Password, file, file, file)(c.out)
 }

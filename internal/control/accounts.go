@@ -50,8 +50,8 @@ type AccountSet struct {
 // AccountMade is an account with the password that was made for it, which is
 // shown this once.
 type AccountMade struct {
-	directory.Account
-	Password string `json:"password,omitempty"`
+	Account  directory.Account `json:"account"`
+	Password string            `json:"password,omitempty"`
 }
 
 // AccountImport is a CSV file with columns login,name,unit,roles,password,quota_mib.
