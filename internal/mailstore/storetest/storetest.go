@@ -53,8 +53,8 @@ func Run(t *testing.T, open Open) {
 	}
 }
 
-// alice and friends: owners that the tests give mailboxes to.
-var ( //nolint:gochecknoglobals // constants of a type that cannot be const
+// Owners that the tests give mailboxes to; never assigned to.
+var (
 	first  = mailstore.Owner{Account: 1}
 	second = mailstore.Owner{Account: 2}
 	office = mailstore.Owner{Unit: 7}
