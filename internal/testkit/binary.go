@@ -177,7 +177,7 @@ func (b *Binary) StartDemo(t testing.TB) *Demo {
 		return err == nil && json.Unmarshal(text, d) == nil
 	})
 	var err error
-	if d.TLS, err = Trust(d.CA); err != nil {
+	if d.TLS, err = trust(d.CA); err != nil {
 		t.Fatal(err)
 	}
 	if d.PID != p.PID() {

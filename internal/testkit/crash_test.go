@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"vanthu/internal/app"
 	"vanthu/internal/mail"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/testkit"
@@ -112,7 +111,7 @@ func (c *crash) serve(t *testing.T) *testkit.Process {
 	}
 	if c.tls == nil {
 		var err error
-		if c.tls, err = testkit.Trust(app.AuthorityFile(c.p.Config)); err != nil {
+		if c.tls, err = c.p.TLS(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"os"
 	"path/filepath"
@@ -69,3 +70,6 @@ func (p *Province) View(t testing.TB, fn func(ctx context.Context, r sqldb.Reade
 		t.Fatal(err)
 	}
 }
+
+// TLS trusts the authority that the server made at its first start.
+func (p *Province) TLS() (*tls.Config, error) { return trust(app.AuthorityFile(p.Config)) }

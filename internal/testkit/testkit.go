@@ -118,7 +118,7 @@ func (s *Server) serve(t testing.TB) {
 		srv, err = app.NewServer(ctx, rooms)
 	}
 	if err == nil {
-		s.TLS, err = Trust(app.AuthorityFile(s.Config))
+		s.TLS, err = trust(app.AuthorityFile(s.Config))
 	}
 	if err != nil {
 		t.Fatalf("start the server: %v", errors.Join(err, rooms.Close()))
@@ -133,8 +133,8 @@ func (s *Server) serve(t testing.TB) {
 	})
 }
 
-// Trust makes a TLS configuration that trusts an authority's certificate.
-func Trust(file string) (*tls.Config, error) {
+// trust makes a TLS configuration that trusts an authority's certificate.
+func trust(file string) (*tls.Config, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
