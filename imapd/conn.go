@@ -91,6 +91,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			c.broken(err)
 			return 0, io.EOF
 		}
+		c.srv.stats.Commands.Add(1)
 		if !c.handle(cmd, ref) {
 			return 0, io.EOF
 		}

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"net"
+	"runtime"
 	"sync/atomic"
 )
 
@@ -27,4 +28,13 @@ type countedConn struct {
 func (c *countedConn) Write(p []byte) (int, error) {
 	c.writes.Add(1)
 	return c.Conn.Write(p)
+}
+
+// heap gives the octets in use after a collection.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
 }

@@ -147,7 +147,7 @@ func (l *lexer) numSet() (numSet, bool) {
 	return s, ok
 }
 
-// flag reads a flag, a keyword or "\*"-less system flag, as written.
+// flag reads a keyword, or a system flag with its backslash, as written.
 func (l *lexer) flag() (string, bool) {
 	at := l.i
 	back := l.special('\\')

@@ -36,9 +36,10 @@ type place struct {
 }
 
 // decodeName turns a mailbox name as the client sent it into UTF-8. Raw UTF-8 is taken from clients that enabled it, modified UTF-7
-// from the others (RFC 9051, section 5.1; RFC 6855).
+// from the others (RFC 9051, section 5.1; RFC 6855). A name with octets beyond ASCII cannot be the latter: some clients send UTF-8 to
+// every server that knows IMAP4rev2.
 func (s *session) decodeName(raw string) (string, error) {
-	if s.wide {
+	if s.wide || strings.ContainsFunc(raw, func(r rune) bool { return r >= 0x80 }) {
 		return norm.NFC.String(raw), nil
 	}
 	name, err := decodeUTF7(raw)

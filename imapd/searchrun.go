@@ -40,34 +40,37 @@ type subject struct {
 	err     error
 }
 
+// candidate is a message that may be a hit.
+type candidate struct {
+	target
+	is truth
+}
+
 // find gives the messages of the client's view for which the program holds. The index decides first, then what is stored about the
 // messages that are still open, and only for the rest their octets are read.
 func (s *session) find(program *searchKey) ([]target, error) {
-	var hits, open []target
-	sure := map[int]bool{}
+	var list []candidate
+	var open []int // places in list
+	zone := s.srv.opt.Zone
+	sub := subject{zone: zone}
 	for seq, row := range s.box.known.Rows(1, s.box.known.Len()) {
-		sub := subject{target: target{seq, row}, zone: s.srv.opt.Zone}
-		switch program.holds(&sub) {
-		case surely:
-			hits = append(hits, sub.target)
-			sure[seq] = true
-		case perhaps:
-			hits = append(hits, sub.target)
-			open = append(open, sub.target)
+		sub.target = target{seq, row}
+		is := program.holds(&sub)
+		if is == never {
+			continue
 		}
+		if is == perhaps {
+			open = append(open, len(list))
+		}
+		list = append(list, candidate{sub.target, is})
 	}
-	if len(open) == 0 {
-		return hits, nil
-	}
-	var deep []target
-	err := s.look(open, func(ids []mailstore.MessageID, next func(mailstore.MessageID) target) error {
+	var deep []int
+	err := look(list, open, func(ids []mailstore.MessageID, next func(mailstore.MessageID) int) error {
 		return s.srv.be.Store.Metas(s.ctx, ids, func(m *mailstore.Meta) error {
-			sub := subject{target: next(m.Message), meta: m, zone: s.srv.opt.Zone}
-			switch program.holds(&sub) {
-			case surely:
-				sure[sub.seq] = true
-			case perhaps:
-				deep = append(deep, sub.target)
+			at := next(m.Message)
+			list[at].is = program.holds(&subject{target: list[at].target, meta: m, zone: zone})
+			if list[at].is == perhaps {
+				deep = append(deep, at)
 			}
 			return nil
 		})
@@ -75,43 +78,44 @@ func (s *session) find(program *searchKey) ([]target, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.look(deep, func(ids []mailstore.MessageID, next func(mailstore.MessageID) target) error {
+	err = look(list, deep, func(ids []mailstore.MessageID, next func(mailstore.MessageID) int) error {
 		return s.srv.be.Store.Contents(s.ctx, ids, func(c *mailstore.Content) error {
-			sub := subject{target: next(c.Message), meta: c.Meta, content: c, zone: s.srv.opt.Zone}
-			if program.holds(&sub) == surely {
-				sure[sub.seq] = true
-			}
+			at := next(c.Message)
+			sub := subject{target: list[at].target, meta: c.Meta, content: c, zone: zone}
+			list[at].is = program.holds(&sub)
 			return sub.err
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := hits[:0]
-	for _, t := range hits {
-		if sure[t.seq] {
-			out = append(out, t)
+	hits := make([]target, 0, len(list))
+	for i := range list {
+		if list[i].is == surely { // what is still open has been removed from the store
+			hits = append(hits, list[i].target)
 		}
 	}
-	return out, nil
+	return hits, nil
 }
 
-// look calls read for batches of messages; next finds the message that the store has come to, passing over those that are gone.
-func (s *session) look(list []target, read func(ids []mailstore.MessageID, next func(mailstore.MessageID) target) error) error {
-	for len(list) > 0 {
-		part := list[:min(len(list), fetchBatch)]
-		list = list[len(part):]
-		ids := make([]mailstore.MessageID, len(part))
-		for i := range part {
-			ids[i] = part[i].row.Message
+// look calls read for batches of the candidates at the places given; next gives the place of the message that the store has come to,
+// passing over those that are gone.
+func look(list []candidate, places []int, read func(ids []mailstore.MessageID, next func(mailstore.MessageID) int) error) error {
+	ids := make([]mailstore.MessageID, 0, fetchBatch)
+	for len(places) > 0 {
+		part := places[:min(len(places), fetchBatch)]
+		places = places[len(part):]
+		ids = ids[:0]
+		for _, at := range part {
+			ids = append(ids, list[at].row.Message)
 		}
-		at := 0
-		err := read(ids, func(id mailstore.MessageID) target {
-			for part[at].row.Message != id {
-				at++
+		i := 0
+		err := read(ids, func(id mailstore.MessageID) int {
+			for list[part[i]].row.Message != id {
+				i++
 			}
-			at++
-			return part[at-1]
+			i++
+			return part[i-1]
 		})
 		if err != nil {
 			return err

@@ -55,7 +55,13 @@ type Options struct {
 
 // Stats counts what a Server did since it was made.
 type Stats struct {
-	Logins, LoginFailures, Commands, Timeouts, Appended, FetchedOctets, Pushes atomic.Int64
+	Logins        atomic.Int64 // log-ins
+	LoginFailures atomic.Int64 // log-ins refused, for whatever reason
+	Commands      atomic.Int64 // commands, bad ones too
+	Timeouts      atomic.Int64 // connections that ended because the client was silent or too slow
+	Appended      atomic.Int64 // messages stored by APPEND
+	FetchedOctets atomic.Int64 // octets of literals in FETCH answers
+	Pushes        atomic.Int64 // times an idle client was told something
 }
 
 // Server serves IMAP on any number of listeners. All methods may be called concurrently.
