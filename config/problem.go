@@ -8,12 +8,12 @@ import (
 
 // Problem is one thing that is wrong with a configuration.
 type Problem struct {
-	File string // the configuration file; "" when the value came from the environment
-	Line int    // line in File, from 1; 0 when the key does not stand in it
-	Env  string // the environment variable at fault, or ""
-	Key  string // key path such as "smtp.relay" or "route[2].host"; "" for the file as a whole
-	Text string // what is wrong, one sentence
-	Hint string // what to do about it; may be ""
+	File string `json:"file,omitempty"` // the configuration file; "" when the value came from the environment
+	Line int    `json:"line,omitempty"` // line in File, from 1; 0 when the key does not stand in it
+	Env  string `json:"env,omitempty"`  // the environment variable at fault, or ""
+	Key  string `json:"key"`            // key path such as "smtp.relay" or "route[2].host"; "" for the file as a whole
+	Text string `json:"text"`           // what is wrong, one sentence
+	Hint string `json:"hint,omitempty"` // what to do about it; may be ""
 }
 
 // String gives place, key and sentence on one line, and the hint on a second.
