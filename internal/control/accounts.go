@@ -83,7 +83,7 @@ type ImportProblem struct {
 func (s *Service) accountList(_ context.Context, req AccountList, _ Progress) (any, error) {
 	all := s.Directory.Snapshot().Accounts()
 	if req.Unit == "" {
-		return all, nil
+		return listed(all), nil
 	}
 	u, err := s.unit(req.Unit)
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Service) accountList(_ context.Context, req AccountList, _ Progress) (a
 			some = append(some, a)
 		}
 	}
-	return some, nil
+	return listed(some), nil
 }
 
 func (s *Service) assignments(unit string, roles []string) ([]directory.Assignment, error) {

@@ -47,7 +47,7 @@ type AliasAdd struct {
 }
 
 func (s *Service) groupList(context.Context, None, Progress) (any, error) {
-	return s.Directory.Snapshot().Groups(), nil
+	return listed(s.Directory.Snapshot().Groups()), nil
 }
 
 func (s *Service) groupAdd(ctx context.Context, req GroupAdd, _ Progress) (any, error) {
@@ -121,7 +121,7 @@ func (s *Service) groupRemove(ctx context.Context, req Named, _ Progress) (any, 
 }
 
 func (s *Service) aliasList(context.Context, None, Progress) (any, error) {
-	return s.Directory.Snapshot().Aliases(), nil
+	return listed(s.Directory.Snapshot().Aliases()), nil
 }
 
 func (s *Service) aliasAdd(ctx context.Context, req AliasAdd, _ Progress) (any, error) {

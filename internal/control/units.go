@@ -44,7 +44,15 @@ type UnitClose struct {
 }
 
 func (s *Service) unitList(context.Context, None, Progress) (any, error) {
-	return s.Directory.Snapshot().Units(), nil
+	return listed(s.Directory.Snapshot().Units()), nil
+}
+
+// listed makes an empty list an empty list in JSON too, not null.
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 func (s *Service) unitAdd(ctx context.Context, req UnitAdd, _ Progress) (any, error) {
