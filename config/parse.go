@@ -68,7 +68,7 @@ func decode(file string, text []byte) (*Config, map[string]int, Problems) {
 			}
 			return c, lines, append(problems, settle(c, file, lines)...)
 		}
-		i := -1
+		var i int
 		if errors.As(err, &bad) {
 			line, _ := bad.Position()
 			i = expressionAt(text, exprs, line)

@@ -9,12 +9,12 @@ import (
 	"vanthu/internal/mail"
 )
 
-// DocumentID, DispatchID and BookID are keys inside this server; outside of
-// it a document or dispatch is named by its ULID.
+// Keys inside this server; outside of it a document or dispatch is named by
+// its ULID.
 type (
-	DocumentID int64
-	DispatchID int64
-	BookID     int64
+	DocumentID int64 // a document
+	DispatchID int64 // a document on its way to one unit
+	BookID     int64 // a register
 )
 
 // ULID is the name of a document or dispatch outside this server.

@@ -47,30 +47,30 @@ func dialIMAPS(addr string, conf *tls.Config) (*imapClient, error) {
 
 func (c *imapClient) close() error { return c.conn.Close() }
 
-// cmd sends one command and returns its untagged lines and the text of its OK.
-func (c *imapClient) cmd(format string, args ...any) (lines []imapLine, ok string, err error) {
+// cmd sends one command and returns its untagged lines.
+func (c *imapClient) cmd(format string, args ...any) (lines []imapLine, err error) {
 	c.tag++
 	tag := fmt.Sprintf("d%d", c.tag)
 	if err := c.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if _, err := fmt.Fprintf(c.conn, "%s %s\r\n", tag, fmt.Sprintf(format, args...)); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	for {
 		l, err := c.read()
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		rest, done := strings.CutPrefix(l.text, tag+" ")
 		if !done {
 			lines = append(lines, l)
 			continue
 		}
-		if text, isOK := strings.CutPrefix(rest, "OK "); isOK {
-			return lines, text, nil
+		if strings.HasPrefix(rest, "OK ") {
+			return lines, nil
 		}
-		return nil, "", fmt.Errorf("%w: %s", errIMAP, rest)
+		return nil, fmt.Errorf("%w: %s", errIMAP, rest)
 	}
 }
 
@@ -100,16 +100,16 @@ func (c *imapClient) read() (imapLine, error) {
 }
 
 func (c *imapClient) login(login, password string) error {
-	_, _, err := c.cmd(`LOGIN "%s" "%s"`, login, password)
+	_, err := c.cmd(`LOGIN "%s" "%s"`, login, password)
 	return err
 }
 
 // uids selects a mailbox and returns the UIDs that a search finds in it.
 func (c *imapClient) uids(mailbox, search string) ([]string, error) {
-	if _, _, err := c.cmd(`SELECT "%s"`, modifiedUTF7(mailbox)); err != nil {
+	if _, err := c.cmd(`SELECT "%s"`, modifiedUTF7(mailbox)); err != nil {
 		return nil, err
 	}
-	lines, _, err := c.cmd("UID SEARCH %s", search)
+	lines, err := c.cmd("UID SEARCH %s", search)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (c *imapClient) uids(mailbox, search string) ([]string, error) {
 
 // body fetches a whole message of the selected mailbox without marking it read.
 func (c *imapClient) body(uid string) ([]byte, error) {
-	lines, _, err := c.cmd("UID FETCH %s (BODY.PEEK[])", uid)
+	lines, err := c.cmd("UID FETCH %s (BODY.PEEK[])", uid)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (c *imapClient) body(uid string) ([]byte, error) {
 
 // move drags a message of the selected mailbox into another one.
 func (c *imapClient) move(uid, mailbox string) error {
-	_, _, err := c.cmd(`UID MOVE %s "%s"`, uid, modifiedUTF7(mailbox))
+	_, err := c.cmd(`UID MOVE %s "%s"`, uid, modifiedUTF7(mailbox))
 	return err
 }
 

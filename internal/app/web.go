@@ -73,7 +73,7 @@ func (s *Server) probeDisk(context.Context) error {
 	if err := syscall.Statfs(s.rooms.Config.DataDir, &st); err != nil {
 		return err
 	}
-	free := int64(st.Bavail) * st.Bsize //nolint:unconvert // the field's type differs between systems
+	free := int64(st.Bavail) * st.Bsize
 	if free < int64(s.rooms.Config.Limits.MinFree) {
 		return fault.Newf(fault.Exhausted, "only %d MiB are free in %s", free>>20, s.rooms.Config.DataDir)
 	}

@@ -123,7 +123,7 @@ func (s *Service) accountAdd(ctx context.Context, req AccountAdd, _ Progress) (a
 	if err != nil {
 		return nil, err
 	}
-	a, made, err := s.Directory.CreateAccount(ctx, actor(""), directory.Account{
+	a, made, err := s.Directory.CreateAccount(ctx, actor(), directory.Account{
 		Login: login, Name: req.Name, Roles: roles, QuotaMiB: req.QuotaMiB,
 	}, directory.Password(req.Password))
 	if err != nil {
@@ -145,12 +145,12 @@ func (s *Service) accountSet(ctx context.Context, req AccountSet, _ Progress) (a
 		if req.QuotaMiB != nil {
 			next.QuotaMiB = *req.QuotaMiB
 		}
-		if err := s.Directory.UpdateAccount(ctx, actor(""), next); err != nil {
+		if err := s.Directory.UpdateAccount(ctx, actor(), next); err != nil {
 			return nil, err
 		}
 	}
 	if req.State != "" {
-		if err := s.Directory.SetState(ctx, actor(""), a.ID, directory.State(req.State)); err != nil {
+		if err := s.Directory.SetState(ctx, actor(), a.ID, directory.State(req.State)); err != nil {
 			return nil, err
 		}
 	}
@@ -160,13 +160,13 @@ func (s *Service) accountSet(ctx context.Context, req AccountSet, _ Progress) (a
 			return nil, err
 		}
 		kept := slices.DeleteFunc(slices.Clone(a.Roles), func(r directory.Assignment) bool { return r.Unit == added[0].Unit })
-		if err := s.Directory.SetRoles(ctx, actor(""), a.ID, append(kept, added...)); err != nil {
+		if err := s.Directory.SetRoles(ctx, actor(), a.ID, append(kept, added...)); err != nil {
 			return nil, err
 		}
 	}
 	var made directory.Password
 	if req.Password != "" || req.MakePassword {
-		if made, err = s.Directory.SetPassword(ctx, actor(""), a.ID, directory.Password(req.Password)); err != nil {
+		if made, err = s.Directory.SetPassword(ctx, actor(), a.ID, directory.Password(req.Password)); err != nil {
 			return nil, err
 		}
 	}
@@ -177,7 +177,7 @@ func (s *Service) accountSet(ctx context.Context, req AccountSet, _ Progress) (a
 // accountImport answers with the problems instead of failing with them, so
 // that all of them reach the person who has to mend the file.
 func (s *Service) accountImport(ctx context.Context, req AccountImport, p Progress) (any, error) {
-	res, err := s.Directory.ImportAccounts(ctx, actor(""), directory.ReadAccounts(strings.NewReader(req.CSV)),
+	res, err := s.Directory.ImportAccounts(ctx, actor(), directory.ReadAccounts(strings.NewReader(req.CSV)),
 		directory.ImportOptions{DryRun: req.DryRun, Progress: p})
 	if err != nil && len(res.Problems) == 0 {
 		return nil, err

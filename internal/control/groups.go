@@ -59,7 +59,7 @@ func (s *Service) groupAdd(ctx context.Context, req GroupAdd, _ Progress) (any, 
 	if err != nil {
 		return nil, err
 	}
-	return s.Directory.CreateGroup(ctx, actor(""), directory.Group{Address: a, Name: req.Name, Members: members})
+	return s.Directory.CreateGroup(ctx, actor(), directory.Group{Address: a, Name: req.Name, Members: members})
 }
 
 func (s *Service) group(address string) (directory.Group, error) {
@@ -105,7 +105,7 @@ func (s *Service) groupSet(ctx context.Context, req GroupSet, _ Progress) (any, 
 			next = append(next, m)
 		}
 	}
-	if err := s.Directory.SetGroupMembers(ctx, actor(""), g.ID, append(next, added...)); err != nil {
+	if err := s.Directory.SetGroupMembers(ctx, actor(), g.ID, append(next, added...)); err != nil {
 		return nil, err
 	}
 	g, _ = s.Directory.Snapshot().Group(g.ID)
@@ -117,7 +117,7 @@ func (s *Service) groupRemove(ctx context.Context, req Named, _ Progress) (any, 
 	if err != nil {
 		return nil, err
 	}
-	return None{}, s.Directory.DeleteGroup(ctx, actor(""), g.ID)
+	return None{}, s.Directory.DeleteGroup(ctx, actor(), g.ID)
 }
 
 func (s *Service) aliasList(context.Context, None, Progress) (any, error) {
@@ -130,7 +130,7 @@ func (s *Service) aliasAdd(ctx context.Context, req AliasAdd, _ Progress) (any, 
 		return nil, err
 	}
 	al := directory.Alias{Address: pair[0], Target: pair[1]}
-	return al, s.Directory.AddAlias(ctx, actor(""), al)
+	return al, s.Directory.AddAlias(ctx, actor(), al)
 }
 
 func (s *Service) aliasRemove(ctx context.Context, req Named, _ Progress) (any, error) {
@@ -138,9 +138,9 @@ func (s *Service) aliasRemove(ctx context.Context, req Named, _ Progress) (any, 
 	if err != nil {
 		return nil, err
 	}
-	return None{}, s.Directory.RemoveAlias(ctx, actor(""), a)
+	return None{}, s.Directory.RemoveAlias(ctx, actor(), a)
 }
 
 func (s *Service) domainAdd(ctx context.Context, req Named, _ Progress) (any, error) {
-	return None{}, s.Directory.AddDomain(ctx, actor(""), directory.Domain(req.Name))
+	return None{}, s.Directory.AddDomain(ctx, actor(), directory.Domain(req.Name))
 }

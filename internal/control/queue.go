@@ -50,11 +50,11 @@ func (s *Service) queueList(ctx context.Context, req QueueList, _ Progress) (any
 func (s *Service) queueAct(ctx context.Context, req QueueAct, _ Progress) (any, error) {
 	switch req.Act {
 	case "hold":
-		return None{}, s.Queue.Hold(ctx, actor(""), req.ID)
+		return None{}, s.Queue.Hold(ctx, actor(), req.ID)
 	case "release":
-		return None{}, s.Queue.Release(ctx, actor(""), req.ID)
+		return None{}, s.Queue.Release(ctx, actor(), req.ID)
 	case "retry":
-		return None{}, s.Queue.RetryNow(ctx, actor(""), req.ID)
+		return None{}, s.Queue.RetryNow(ctx, actor(), req.ID)
 	}
 	return nil, fault.Newf(fault.Invalid, "the queue has no act %q: use hold, release or retry", req.Act)
 }

@@ -83,12 +83,7 @@ func calls() map[string]call {
 
 // actor names whoever has reached the control interface: an administrator at
 // the command line.
-func actor(name string) journal.Actor {
-	if name == "" {
-		name = "cli"
-	}
-	return journal.System(name)
-}
+func actor() journal.Actor { return journal.System("cli") }
 
 // account finds the account that a login names.
 func (s *Service) account(login string) (directory.Account, error) {

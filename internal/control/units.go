@@ -62,7 +62,7 @@ func (s *Service) unitAdd(ctx context.Context, req UnitAdd, _ Progress) (any, er
 	if err := s.fill(&u, req); err != nil {
 		return nil, err
 	}
-	u, err := s.Directory.CreateUnit(ctx, actor(""), u)
+	u, err := s.Directory.CreateUnit(ctx, actor(), u)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (s *Service) unitSet(ctx context.Context, req UnitSet, _ Progress) (any, er
 	if err := s.fill(&u, req.UnitAdd); err != nil {
 		return nil, err
 	}
-	return s.Directory.UpdateUnit(ctx, actor(""), u)
+	return s.Directory.UpdateUnit(ctx, actor(), u)
 }
 
 func (s *Service) unitClose(ctx context.Context, req UnitClose, _ Progress) (any, error) {
@@ -140,7 +140,7 @@ func (s *Service) unitClose(ctx context.Context, req UnitClose, _ Progress) (any
 		}
 		next[i] = n.ID
 	}
-	if err := s.Directory.CloseUnit(ctx, actor(""), u.ID, req.At, next); err != nil {
+	if err := s.Directory.CloseUnit(ctx, actor(), u.ID, req.At, next); err != nil {
 		return nil, err
 	}
 	u, _ = s.Directory.Snapshot().Unit(u.ID)

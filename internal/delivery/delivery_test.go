@@ -305,11 +305,9 @@ func TestWhatIsRefusedLeavesNothing(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
 			before := w.count(`SELECT count(*) FROM journal`)
-			from := clerk
-			if tt.login == "" {
+			from := tt.login
+			if from == "" {
 				from = "a@world.test"
-			} else {
-				from = tt.login
 			}
 			if _, err := w.send(tt.login, from, tt.message, tt.to...); err == nil || fault.KindOf(err) != tt.kind {
 				t.Errorf("Commit = %v, want kind %v", err, tt.kind)

@@ -6,7 +6,7 @@ import (
 	"vanthu/internal/mail"
 )
 
-// UnitID, AccountID and GroupID number the rows; 0 is none of them.
+// Keys of the rows; 0 is none of them.
 type (
 	UnitID    int64
 	AccountID int64

@@ -9,8 +9,8 @@ import (
 
 // Identifiers. UIDs and mod-sequences belong to one mailbox.
 type (
-	MailboxID int64
-	MessageID int64
+	MailboxID int64  // a mailbox; 0 is none
+	MessageID int64  // a stored message, in any number of mailboxes
 	UID       uint32 // RFC 9051, section 2.3.1.1; never 0
 	ModSeq    uint64 // RFC 7162; at most 63 bits
 )
