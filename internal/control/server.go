@@ -11,7 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -27,13 +27,22 @@ type Server struct {
 	service *Service
 	http    *http.Server
 	listen  net.Listener
+	folder  *os.File // the name of listen goes through it; may be nil
 	log     *slog.Logger
 }
 
 // Listen opens the socket in dir, for its owner only. The caller holds the
 // lock of the data folder, so a socket that is there was left by a dead server.
-func Listen(ctx context.Context, dir string, s *Service, log *slog.Logger) (*Server, error) {
-	path := filepath.Join(dir, Socket)
+func Listen(ctx context.Context, dir string, s *Service, log *slog.Logger) (_ *Server, err error) {
+	path, folder, err := socketPath(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the control socket: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeFolder(folder))
+		}
+	}()
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("remove the old control socket: %w", err)
 	}
@@ -45,7 +54,7 @@ func Listen(ctx context.Context, dir string, s *Service, log *slog.Logger) (*Ser
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("protect the control socket: %w", err), l.Close())
 	}
-	srv := &Server{service: s, listen: l, log: log}
+	srv := &Server{service: s, listen: l, folder: folder, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/{name}", srv.serve)
 	srv.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
@@ -53,7 +62,8 @@ func Listen(ctx context.Context, dir string, s *Service, log *slog.Logger) (*Ser
 }
 
 // Run answers until ctx ends, then lets calls under way finish for up to 10 s.
-func (s *Server) Run(ctx context.Context) error {
+func (s *Server) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, closeFolder(s.folder)) }()
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listen) }()
 	select {
@@ -63,7 +73,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err := s.http.Shutdown(stop)
+	err = s.http.Shutdown(stop)
 	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
@@ -106,7 +116,18 @@ type Client struct{ http *http.Client }
 
 // Dial looks for a running server. ok is false when none listens in dir.
 func Dial(ctx context.Context, dir string) (c *Client, ok bool, err error) {
-	path := filepath.Join(dir, Socket)
+	path, folder, err := socketPath(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("reach the running server: %w", err)
+	}
+	defer func() {
+		if !ok {
+			err = errors.Join(err, closeFolder(folder))
+		}
+	}()
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	conn, err := dialer.DialContext(ctx, "unix", path)
 	switch {
@@ -123,6 +144,7 @@ func Dial(ctx context.Context, dir string) (c *Client, ok bool, err error) {
 	}
 	return &Client{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			defer runtime.KeepAlive(folder) // path may go through it
 			return dialer.DialContext(ctx, "unix", path)
 		},
 	}}}, true, nil
