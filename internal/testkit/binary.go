@@ -169,7 +169,7 @@ type Demo struct {
 // ends, and waits until its story is told.
 func (b *Binary) StartDemo(t testing.TB) *Demo {
 	t.Helper()
-	dir := filepath.Join(shortTempDir(t), "demo")
+	dir := filepath.Join(t.TempDir(), "demo")
 	p := b.Start(t, "demo", "--dir", dir, "--port-base", strconv.Itoa(FreePortBase(t)), "--lang", "en")
 	d := &Demo{Process: p}
 	p.wait(t, func() bool {

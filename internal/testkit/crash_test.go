@@ -70,37 +70,74 @@ func TestCrash(t *testing.T) {
 			t.Fatalf("VANTHU_TEST_CRASH_ROUNDS is %q, not a number of rounds", s)
 		}
 	}
-	c := &crash{p: testkit.MakeProvince(t, crashCommunes), numbers: map[int64]string{}}
-	verify := func(when string) {
-		t.Helper()
-		if out, errs, code := binary.Run(t, "--config", c.p.File, "audit", "verify"); code != 0 {
-			t.Fatalf("audit verify %s: exit code %d\n%s%s", when, code, out, errs)
-		}
-	}
+	c := newCrash(t)
 	for round := range rounds {
 		server := c.serve(t)
-		verify(fmt.Sprintf("after start %d", round+1))
-		stop := make(chan struct{})
-		var clients sync.WaitGroup
-		for i := range crashSenders {
-			clients.Go(func() { c.sender(round, i, stop) })
-		}
-		for i := range crashCommunes {
-			clients.Go(func() { c.clerk(testkit.Commune(i+1), stop) })
-		}
-		clients.Go(func() { c.appender(round, stop) })
+		c.verify(t, fmt.Sprintf("after start %d", round+1))
+		stop := c.load(round)
 		time.Sleep(200*time.Millisecond + rand.N(1300*time.Millisecond))
 		server.Kill()
-		close(stop)
-		clients.Wait()
-		verify(fmt.Sprintf("after kill %d", round+1)) // without a server, as an auditor finds it
+		stop()
+		c.verify(t, fmt.Sprintf("after kill %d", round+1)) // without a server, as an auditor finds it
 		c.registers(t)
 	}
 	server := c.serve(t)
-	verify("at the end")
+	c.verify(t, "at the end")
 	server.Stop(t)
 	c.registers(t)
 	c.settle(t)
+}
+
+// TestStopUnderLoad asks a busy server to stop: it must end in time, in order,
+// and keep what it has acknowledged.
+func TestStopUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts the real program")
+	}
+	t.Parallel()
+	c := newCrash(t)
+	server := c.serve(t)
+	stop := c.load(0)
+	time.Sleep(time.Second)
+	begun := time.Now()
+	server.Stop(t)
+	if took := time.Since(begun); took > 15*time.Second { // sessions are told; nobody has to be waited for
+		t.Errorf("the server took %v to stop", took)
+	}
+	stop()
+	c.verify(t, "after the stop")
+	c.registers(t)
+	c.settle(t)
+}
+
+func newCrash(t *testing.T) *crash {
+	t.Helper()
+	return &crash{p: testkit.MakeProvince(t, crashCommunes), numbers: map[int64]string{}}
+}
+
+// verify has the program itself verify the data.
+func (c *crash) verify(t *testing.T, when string) {
+	t.Helper()
+	if out, errs, code := binary.Run(t, "--config", c.p.File, "audit", "verify"); code != 0 {
+		t.Fatalf("audit verify %s: exit code %d\n%s%s", when, code, out, errs)
+	}
+}
+
+// load begins all clients and gives what ends them.
+func (c *crash) load(round int) (wait func()) {
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	for i := range crashSenders {
+		clients.Go(func() { c.sender(round, i, stop) })
+	}
+	for i := range crashCommunes {
+		clients.Go(func() { c.clerk(testkit.Commune(i+1), stop) })
+	}
+	clients.Go(func() { c.appender(round, stop) })
+	return func() {
+		close(stop)
+		clients.Wait()
+	}
 }
 
 func (c *crash) serve(t *testing.T) *testkit.Process {

@@ -26,7 +26,7 @@ type Province struct {
 // the units, accounts and groups of a test province. Nothing serves it yet.
 func MakeProvince(t testing.TB, communes int) *Province {
 	t.Helper()
-	dir := shortTempDir(t)
+	dir := t.TempDir()
 	base := FreePortBase(t)
 	at := func(port int) config.Listen { return config.Listen("127.0.0.1:" + strconv.Itoa(base+port)) }
 	cfg := config.Default()

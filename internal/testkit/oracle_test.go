@@ -246,6 +246,15 @@ func TestOracle04_NotTheClerk(t *testing.T) {
 	}
 	t.Run("clerk of another unit", func(t *testing.T) {
 		c := s.IMAP(t, testkit.Login("vanthu", "xa02"))
+		lines, _, err := c.Cmd(`LIST "" "*"`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range lines {
+			if strings.Contains(l.Text, "XA01") {
+				t.Errorf("the list of mailboxes has one of another unit: %s", l.Text)
+			}
+		}
 		if err := c.Select(testkit.Shared("xa01", testkit.Waiting)); !errors.Is(err, testkit.ErrNo) {
 			t.Errorf("SELECT = %v, want NO", err)
 		}

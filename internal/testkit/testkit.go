@@ -61,7 +61,7 @@ func Start(t testing.TB, opt Options) *Server {
 		opt.TrackingInterval = 50 * time.Millisecond
 	}
 	cfg := config.Default()
-	cfg.DataDir = filepath.Join(shortTempDir(t), "data")
+	cfg.DataDir = filepath.Join(t.TempDir(), "data")
 	cfg.Domains = Domains(opt.Communes)
 	cfg.Server = config.Server{Hostname: "mail." + Domain, Organisation: "Tỉnh thử nghiệm"}
 	const any = config.Listen("127.0.0.1:0")
@@ -84,22 +84,6 @@ func Start(t testing.TB, opt Options) *Server {
 	}
 	s.passwords = made
 	return s
-}
-
-// shortTempDir is t.TempDir with a short name: the control socket lies in it,
-// and the name of a Unix socket has at most 107 octets (unix(7)).
-func shortTempDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "vanthu-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
 }
 
 // serve opens the data and starts all services.
