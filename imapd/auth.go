@@ -173,6 +173,8 @@ func (s *session) Login(_, _ string) (err error) {
 		s.srv.stats.LoginFailures.Add(1)
 		if fault.KindOf(err) == fault.Temporary {
 			s.log.Error("login", "err", err)
+		} else {
+			s.log.Info("login refused", "login", cred.login[:min(len(cred.login), 254)], "err", err)
 		}
 		if s.failures++; s.failures >= maxFailures {
 			s.c.ending = "Too many failed logins"
@@ -183,6 +185,7 @@ func (s *session) Login(_, _ string) (err error) {
 	s.user = &acct
 	s.since = s.srv.opt.Now()
 	s.log = s.log.With("account", int64(acct.ID))
+	s.log.Info("logged in", "tls", s.c.IsTLS())
 	s.c.loggedIn()
 	return nil
 }

@@ -66,6 +66,18 @@ func TestDefect_Q16_IdleEndsWithItsConnection(t *testing.T) {
 	}
 }
 
+// A change between the last command and IDLE is told when IDLE begins: it will not wake anybody any more.
+func TestDefect_LostWakeUpBeforeIdle(t *testing.T) {
+	w := plain(t)
+	c := w.login("canbo")
+	c.ok("SELECT INBOX")
+	w.fill(w.box("canbo", "INBOX").ID, 2)
+	c.do("IDLE")
+	if got := c.line(); got != "* 2 EXISTS" {
+		t.Errorf("got %q, want * 2 EXISTS", got)
+	}
+}
+
 // R12: the same message may be in a mailbox many times.
 func TestDefect_R12_SameMessageTwice(t *testing.T) {
 	w := plain(t)
@@ -110,7 +122,7 @@ func TestDefect_T076_SearchBombs(t *testing.T) {
 	c.ok("SELECT INBOX")
 	for _, keys := range []string{
 		strings.Repeat("NOT ", 10_000) + "ALL", strings.Repeat("(", 10_000) + "ALL" + strings.Repeat(")", 10_000), strings.Repeat("OR ", 6000) + "ALL",
-		strings.TrimSpace(strings.Repeat("ALL ", 3000)),
+		strings.TrimSpace(strings.Repeat("ALL ", 3000)), strings.Repeat("NOT ", maxSearchDepth) + "ALL",
 	} {
 		c.refused("SEARCH "+keys, "BAD")
 		c.alive()

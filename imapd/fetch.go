@@ -62,9 +62,7 @@ func (s *session) Fetch(*imapserver.FetchWriter, imap.NumSet, *imap.FetchOptions
 			bufPool.Put(buf)
 		}
 	}()
-	if err := f.markSeen(); err != nil {
-		return s.fail(err, doingOther)
-	}
+	f.markSeen()
 	if err := f.run(); err != nil {
 		return err
 	}
@@ -102,10 +100,11 @@ type target struct {
 	row mailstore.Row
 }
 
-// markSeen sets \Seen where the items ask for it, before anything is said.
-func (f *fetcher) markSeen() error {
+// markSeen sets \Seen where the items ask for it, before anything is said. When that is not possible, reading goes on all the same
+// (P9 of reliability.md).
+func (f *fetcher) markSeen() {
 	if f.b.readOnly || !slices.ContainsFunc(f.items, func(it fetchItem) bool { return it.sets }) {
-		return nil
+		return
 	}
 	var unseen []mailstore.UID
 	for _, row := range f.b.rows(f.s.req.set, f.s.req.uid) {
@@ -114,21 +113,22 @@ func (f *fetcher) markSeen() error {
 		}
 	}
 	if len(unseen) == 0 {
-		return nil
+		return
 	}
-	f.nowSeen = mailstore.UIDs(unseen...)
+	set := mailstore.UIDs(unseen...)
 	err := f.s.srv.be.Store.Update(f.s.ctx, func(tx *sqldb.Tx) error {
-		_, err := f.s.srv.be.Store.SetFlags(f.s.ctx, tx, f.b.id, f.nowSeen,
+		_, err := f.s.srv.be.Store.SetFlags(f.s.ctx, tx, f.b.id, set,
 			mailstore.FlagChange{Op: mailstore.AddFlags, Flags: mailstore.Flags{System: mailstore.Seen}})
 		return err
 	})
 	if err != nil {
-		return err
+		f.s.log.Warn("mark as seen", "err", err)
+		return
 	}
+	f.nowSeen = set
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
-	f.buf = f.b.update(f.buf, false, func(_ int, row mailstore.Row) bool { return f.nowSeen.Contains(row.UID) })
-	return nil
+	f.buf = f.b.update(f.buf, false, func(_ int, row mailstore.Row) bool { return set.Contains(row.UID) })
 }
 
 // run answers all messages. Its errors are the connection's.
@@ -305,9 +305,14 @@ func (f *fetcher) section(it *fetchItem, c *mailstore.Content) error {
 		return nil
 	}
 	if it.what == sectionFields || it.what == sectionFieldsNot {
-		raw := make([]byte, n)
-		if _, err := c.ReadAt(raw, off); err != nil && !errors.Is(err, io.EOF) {
-			return f.torn(err)
+		var raw []byte
+		if whole, inMemory := c.Bytes(); inMemory {
+			raw = whole[off : off+n]
+		} else {
+			raw = make([]byte, n)
+			if _, err := c.ReadAt(raw, off); err != nil && !errors.Is(err, io.EOF) {
+				return f.torn(err)
+			}
 		}
 		raw = mail.FilterHeader(raw, it.names, it.what == sectionFieldsNot)
 		from, count := it.clip(int64(len(raw)))
@@ -366,55 +371,4 @@ func (f *fetcher) torn(err error) error {
 	f.s.log.Error("message unreadable while it was sent", "err", err)
 	f.s.c.Kill()
 	return errOutput{err}
-}
-
-// binary writes a BINARY or BINARY.SIZE item (RFC 3516): the part without its transfer encoding.
-func (f *fetcher) binary(it *fetchItem, c *mailstore.Content) error {
-	f.buf = append(f.buf, it.label...)
-	decoded := func() io.Reader { return io.NewSectionReader(c, 0, c.Size) }
-	if len(it.path) > 0 {
-		p := c.Structure.Part(it.path)
-		switch {
-		case p == nil:
-			f.absent(it)
-			return nil
-		case !decodable(p.Encoding):
-			f.unknownCTE = true
-			f.absent(it)
-			return nil
-		}
-		decoded = func() io.Reader { return p.Decoder(c.Body()) }
-	}
-	n, err := io.Copy(io.Discard, decoded())
-	if err != nil {
-		return f.torn(err)
-	}
-	if it.kind == fetchBinarySize {
-		f.buf = appendUint(f.buf, n)
-		return nil
-	}
-	from, count := it.clip(n)
-	f.literal("~{", count)
-	r := decoded()
-	if _, err := io.CopyN(io.Discard, r, from); err != nil {
-		return f.torn(err)
-	}
-	return f.stream(r, count)
-}
-
-// absent answers for a part that is not there, or not to be had.
-func (f *fetcher) absent(it *fetchItem) {
-	if it.kind == fetchBinarySize {
-		f.buf = append(f.buf, '0')
-		return
-	}
-	f.buf = append(f.buf, "NIL"...)
-}
-
-func decodable(encoding string) bool {
-	switch encoding {
-	case "", "7bit", "8bit", "binary", "base64", "quoted-printable":
-		return true
-	}
-	return false
 }

@@ -297,7 +297,7 @@ func TestFramingRandom(t *testing.T) {
 }
 
 func FuzzFraming(f *testing.F) {
-	w := plain(f)
+	w := newWorld(f, Options{AllowInsecureAuthOnLoopback: true, SessionsPerUser: 1000, AppendLimit: 64 << 10}, nil)
 	for _, in := range hostile {
 		if len(in) < 10_000 {
 			f.Add(in, true)

@@ -338,3 +338,13 @@ func TestClip(t *testing.T) {
 		t.Errorf("clip beyond the end = %d, %d", from, n)
 	}
 }
+
+func TestAddNumber(t *testing.T) {
+	var rs []numRange
+	for _, n := range []uint32{1, 2, 4, 5, 5, 8, 10} {
+		rs = addNumber(rs, n)
+	}
+	if got := string(appendRanges(nil, rs)); got != "1:2,4:5,8,10" {
+		t.Errorf("ranges = %s", got)
+	}
+}
