@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"vanthu/internal/control"
 )
 
 // Binary is the real program, built once for all tests of a process that
@@ -134,15 +136,13 @@ func (p *Process) wait(t testing.TB, ready func() bool) {
 	}
 }
 
-// WaitListening waits until something answers on an address.
-func (p *Process) WaitListening(t testing.TB, addr string) {
+// WaitServing waits until the process serves the data in a folder: its control
+// socket is the last that it opens, and nobody else can be behind it.
+func (p *Process) WaitServing(t testing.TB, dataDir string) {
 	t.Helper()
 	p.wait(t, func() bool {
-		conn, err := net.DialTimeout("tcp", addr, time.Second)
-		if err != nil {
-			return false
-		}
-		return conn.Close() == nil
+		_, ok, err := control.Dial(context.Background(), dataDir)
+		return ok && err == nil
 	})
 }
 
@@ -225,7 +225,7 @@ func FreePortBase(t testing.TB) int {
 	}
 	for range 100 {
 		// Below the ports that the system gives to outgoing connections.
-		if base := 10_000 + 1000*rand.IntN(20); free(base) {
+		if base := 10_000 + rand.IntN(21_000); free(base) {
 			return base
 		}
 	}

@@ -30,7 +30,7 @@ const (
 type sent struct {
 	mailID   string // without angle brackets
 	octets   []byte
-	hash     [sha256.Size]byte
+	hash     string // SHA-256 of octets, hexadecimal
 	document bool
 	from     string
 	to       []string // addresses, each with a mailbox of its own
@@ -53,7 +53,7 @@ type crash struct {
 	all      []*sent
 	again    []*sent // not acknowledged, to be sent again
 	moves    []moved
-	appended []string         // Message-IDs that got an OK to APPEND
+	appended []string         // messages that got an OK to APPEND
 	numbers  map[int64]string // dispatch → unit, year and number
 }
 
@@ -143,9 +143,7 @@ func (c *crash) load(round int) (wait func()) {
 func (c *crash) serve(t *testing.T) *testkit.Process {
 	t.Helper()
 	p := binary.Start(t, "--config", c.p.File, "serve")
-	for _, a := range []string{string(c.p.Config.SMTP.Submission), string(c.p.Config.IMAP.IMAPS)} {
-		p.WaitListening(t, a)
-	}
+	p.WaitServing(t, c.p.Config.DataDir)
 	if c.tls == nil {
 		var err error
 		if c.tls, err = c.p.TLS(); err != nil {
@@ -227,7 +225,7 @@ func (c *crash) next(round, who, n int, from string) *sent {
 	}
 	b.Files = []mail.File{{Name: "van-ban.pdf", Type: "application/pdf", Content: content}}
 	m.octets = b.Bytes()
-	m.hash = sha256.Sum256(m.octets)
+	m.hash = hexSum(m.octets)
 	c.all = append(c.all, m)
 	return m
 }
@@ -307,13 +305,15 @@ SELECT d.id, d.to_address || ' ' || d.arrival_year, d.arrival_number FROM dispat
 	qBooks = `
 SELECT b.id, b.last_number, coalesce(min(e.number), 0), coalesce(max(e.number), 0), count(e.number)
 FROM register_book AS b LEFT JOIN register_entry AS e ON e.book_id = b.id GROUP BY b.id, b.last_number`
-	qEntriesOf = `
-SELECT count(*) FROM entry AS e JOIN message AS m ON m.id = e.message_id JOIN mailbox AS b ON b.id = e.mailbox_id
+	qStored = `SELECT hex(sha256), '', count(*) FROM message GROUP BY sha256`
+	qHeld   = `
+SELECT hex(m.sha256), coalesce(u.address, a.login), count(*)
+FROM entry AS e JOIN message AS m ON m.id = e.message_id JOIN mailbox AS b ON b.id = e.mailbox_id
 LEFT JOIN unit AS u ON u.id = b.unit_id LEFT JOIN account AS a ON a.id = b.account_id
-WHERE m.sha256 = $1 AND b.role <> 'di.phathanh' AND (u.address = $2 OR a.login = $3)`
-	qBodies         = `SELECT count(*) FROM message WHERE sha256 = $1`
-	qDocumentOf     = `SELECT count(*) FROM document WHERE mail_id = $1`
-	qDispatchesOf   = `SELECT count(*), count(DISTINCT d.to_unit) FROM dispatch AS d JOIN document AS o ON o.id = d.document_id WHERE o.mail_id = $1`
+WHERE b.role <> 'di.phathanh' GROUP BY m.sha256, coalesce(u.address, a.login)`
+	qDocumentsOf  = `SELECT mail_id, '', count(*) FROM document GROUP BY mail_id`
+	qDispatchesOf = `
+SELECT o.mail_id, d.to_address, count(*) FROM dispatch AS d JOIN document AS o ON o.id = d.document_id GROUP BY o.mail_id, d.to_address`
 	qRegisteredHere = `
 SELECT d.arrival_number FROM dispatch AS d JOIN mailbox AS b ON b.id = d.mailbox_id
 WHERE d.to_address = $1 AND d.uid = $2 AND b.role = 'den.so'`
@@ -370,68 +370,100 @@ func (c *crash) registers(t *testing.T) {
 	})
 }
 
+// tally counts by two keys.
+type tally map[[2]string]int
+
+// count runs a query that gives two keys and a number in each row.
+func count(ctx context.Context, r sqldb.Reader, query string) (tally, error) {
+	rows, err := r.Query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := tally{}
+	for rows.Next() {
+		var a, b string
+		var n int
+		if err := rows.Scan(&a, &b, &n); err != nil {
+			return nil, err
+		}
+		all[[2]string{a, b}] = n
+	}
+	return all, rows.Err()
+}
+
 // settle compares the whole ledger with what is stored.
 func (c *crash) settle(t *testing.T) {
 	t.Helper()
-	acked, documents, lost := 0, 0, 0
 	c.p.View(t, func(ctx context.Context, r sqldb.Reader) error {
-		one := func(q string, args ...any) (n int, err error) {
-			err = r.QueryRow(ctx, q, args...).Scan(&n)
-			return n, err
-		}
-		for _, m := range c.all {
-			bodies, err := one(qBodies, m.hash[:])
-			if err != nil {
+		var all [4]tally
+		for i, q := range []string{qStored, qHeld, qDocumentsOf, qDispatchesOf} {
+			var err error
+			if all[i], err = count(ctx, r, q); err != nil {
 				return err
 			}
-			if m.acked > 0 {
-				acked++
-			}
-			// What was acknowledged at once is there once. After an attempt
-			// without an answer there may be one more ordinary mail, never a
-			// second document.
-			most := m.tries
-			if m.document {
-				most = 1
-			}
-			if least := min(m.acked, 1); bodies < least || bodies > most {
-				t.Errorf("%s: stored %d times; acknowledged %d of %d times", m.mailID, bodies, m.acked, m.tries)
-				lost++
-				continue
-			}
-			for _, to := range m.to {
-				if n, err := one(qEntriesOf, m.hash[:], to, to); err != nil || n != bodies {
-					t.Errorf("%s: %s has it %d times, stored %d times, %v", m.mailID, to, n, bodies, err)
-				}
-			}
-			if !m.document || bodies == 0 {
-				continue
-			}
-			documents++
-			if n, err := one(qDocumentOf, "<"+m.mailID+">"); err != nil || n != 1 {
-				t.Errorf("%s: %d documents, %v; want 1", m.mailID, n, err)
-			}
-			var n, units int
-			if err := r.QueryRow(ctx, qDispatchesOf, "<"+m.mailID+">").Scan(&n, &units); err != nil || n != len(m.to) || units != n {
-				t.Errorf("%s: %d dispatches to %d units, %v; want %d", m.mailID, n, units, err, len(m.to))
-			}
 		}
+		c.compare(t, all[0], all[1], all[2], all[3])
 		for _, m := range c.moves {
-			if n, err := one(qRegisteredHere, testkit.Address(m.unit), m.uid); err != nil || n < 1 {
+			n := 0
+			if err := r.QueryRow(ctx, qRegisteredHere, testkit.Address(m.unit), m.uid).Scan(&n); err != nil || n < 1 {
 				t.Errorf("registration of uid %d in %s was acknowledged, but it has no number: %d, %v", m.uid, m.unit, n, err)
 			}
 		}
 		for _, message := range c.appended {
-			sum := sha256.Sum256([]byte(message))
-			if n, err := one(qBodies, sum[:]); err != nil || n != 1 {
-				t.Errorf("an appended message is stored %d times, %v; want 1", n, err)
+			if n := all[0][[2]string{hexSum([]byte(message)), ""}]; n != 1 {
+				t.Errorf("an appended message is stored %d times, want 1", n)
 			}
 		}
 		return nil
 	})
-	t.Logf("%d messages acknowledged of %d sent, %d documents, %d registrations, %d appended; %d wrong",
-		acked, len(c.all), documents, len(c.moves), len(c.appended), lost)
-	if acked == 0 || documents == 0 || len(c.moves) == 0 || len(c.appended) == 0 {
+}
+
+func hexSum(b []byte) string { return fmt.Sprintf("%X", sha256.Sum256(b)) }
+
+// compare holds every message of the ledger against what is stored, held by
+// recipients, and recorded as documents and dispatches.
+func (c *crash) compare(t *testing.T, stored, held, documents, dispatches tally) {
+	t.Helper()
+	acked, docs := 0, 0
+	for _, m := range c.all {
+		n := stored[[2]string{m.hash, ""}]
+		if m.acked > 0 {
+			acked++
+		}
+		// What was acknowledged at once is there once. After an attempt
+		// without an answer there may be one more ordinary mail, never a
+		// second document.
+		most := m.tries
+		if m.document {
+			most = 1
+		}
+		if n < min(m.acked, 1) || n > most {
+			t.Errorf("%s: stored %d times; acknowledged %d of %d times", m.mailID, n, m.acked, m.tries)
+			continue
+		}
+		for _, to := range m.to {
+			if got := held[[2]string{m.hash, to}]; got != n {
+				t.Errorf("%s: %s has it %d times, stored %d times", m.mailID, to, got, n)
+			}
+		}
+		if !m.document || n == 0 {
+			continue
+		}
+		docs++
+		id := "<" + m.mailID + ">"
+		if got := documents[[2]string{id, ""}]; got != 1 {
+			t.Errorf("%s: %d documents, want 1", m.mailID, got)
+		}
+		for _, to := range m.to {
+			if got := dispatches[[2]string{id, to}]; got != 1 {
+				t.Errorf("%s: %d dispatches to %s, want 1", m.mailID, got, to)
+			}
+		}
+	}
+	t.Logf("%d messages acknowledged of %d sent, %d documents, %d registrations, %d appended",
+		acked, len(c.all), docs, len(c.moves), len(c.appended))
+	if acked == 0 || docs == 0 || len(c.moves) == 0 || len(c.appended) == 0 {
 		t.Error("the load did too little to show anything")
 	}
 }

@@ -68,7 +68,7 @@ func TestImportTenThousandAccounts(t *testing.T) {
 	// The last one's password opens the door.
 	login, password, _ := strings.Cut(lines[len(lines)-1], "\t")
 	server := binary.Start(t, "--config", p.File, "serve")
-	server.WaitListening(t, string(p.Config.IMAP.IMAPS))
+	server.WaitServing(t, p.Config.DataDir)
 	conf, err := p.TLS()
 	if err != nil {
 		t.Fatal(err)
