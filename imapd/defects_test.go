@@ -3,7 +3,6 @@ package imapd
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"testing"
@@ -374,26 +373,6 @@ func TestDefect_I20_SlowReaderBlocksNobody(t *testing.T) {
 	c.ok("FETCH 1:* FLAGS")
 	if d := time.Since(begin); d > 5*time.Second {
 		t.Errorf("took %v beside slow readers", d)
-	}
-}
-
-func TestDefect_I17_SilentPeerOnImplicitTLS(t *testing.T) {
-	server, _ := testTLS(t)
-	w := newWorld(t, Options{TLS: server}, nil)
-	addr := w.listen(true)
-	c, err := net.Dial("tcp", addr)
-	check(t, err)
-	defer c.Close()
-	check(t, c.SetDeadline(time.Now().Add(handshakeTime+10*time.Second)))
-	if testing.Short() {
-		t.Skip("waits for the handshake's limit")
-	}
-	begin := time.Now()
-	if _, err := io.ReadAll(c); err != nil {
-		t.Errorf("read: %v", err)
-	}
-	if d := time.Since(begin); d > handshakeTime+5*time.Second {
-		t.Errorf("closed after %v", d)
 	}
 }
 
