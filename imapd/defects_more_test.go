@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
 )
 
 // envelopes are fields that go-message drops or changes, with what the client must see of them.
@@ -154,5 +155,47 @@ func TestDefect_Q7_NotOfferedYet(t *testing.T) {
 	c.ok("SELECT INBOX")
 	c.refused("FETCH 1:* (FLAGS) (CHANGEDSINCE 1)", "BAD")
 	c.refused("STATUS INBOX (HIGHESTMODSEQ)", "BAD")
+	c.alive()
+}
+
+// A damaged message is never served, and hides no other.
+func TestDamagedMessageIsPassedOver(t *testing.T) {
+	w := plain(t)
+	w.fill(w.box("canbo", "INBOX").ID, 40)
+	check(t, w.db.Update(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(t.Context(), `UPDATE message SET body = $1 WHERE id = (SELECT message_id FROM entry WHERE uid = 2 ORDER BY mailbox_id LIMIT 1)`, []byte("x"))
+		return err
+	}))
+	c := w.login("canbo")
+	c.ok("SELECT INBOX")
+	untagged, tagged := c.do("FETCH 1:* BODY.PEEK[TEXT]")
+	if len(untagged) != 39 || !strings.HasPrefix(tagged, "NO [UNAVAILABLE]") {
+		t.Errorf("%d answers, %q; want 39 and NO", len(untagged), tagged)
+	}
+	for _, s := range untagged {
+		if strings.HasPrefix(s, "* 2 ") {
+			t.Errorf("the damaged message was served: %s", s)
+		}
+	}
+	if got := c.ok("SEARCH 1:4 BODY gui"); len(got) != 1 || got[0] != "* SEARCH 1 3 4" {
+		t.Errorf("SEARCH: %q", got)
+	}
+	c.ok("FETCH 1:* (FLAGS ENVELOPE)")
+}
+
+// Disk trouble: what cannot be marked as seen is still read (P9).
+func TestReadingGoesOnWithoutWriting(t *testing.T) {
+	w := plain(t)
+	w.fill(w.box("canbo", "INBOX").ID, 1)
+	c := w.login("canbo")
+	c.ok("SELECT INBOX")
+	check(t, w.db.Update(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(t.Context(), `CREATE TRIGGER broken BEFORE UPDATE ON entry BEGIN SELECT RAISE(FAIL, 'disk trouble'); END`)
+		return err
+	}))
+	if got := c.ok("FETCH 1 BODY[TEXT]"); len(got) != 1 || !strings.Contains(got[0], "Kính gửi") {
+		t.Errorf("got %q", got)
+	}
+	c.refused(`STORE 1 +FLAGS (\Seen)`, "NO [UNAVAILABLE]")
 	c.alive()
 }

@@ -162,43 +162,22 @@ func (f *fetcher) run() error {
 // errOutput marks errors of the connection among those of the store.
 type errOutput struct{ error }
 
-// batch answers messages of which more than the index is needed. When the store fails at one of them, the others are still answered.
+// batch answers messages of which more than the index is needed. Those that are damaged, or have been removed from the store while this
+// client still believes in them, are passed over. Its errors are the connection's.
 func (f *fetcher) batch(list []target, content bool) error {
-	for len(list) > 0 {
-		done, err := f.some(list, content)
-		var broken errOutput
-		if errors.As(err, &broken) {
-			return broken.error
-		}
-		list = list[done:]
-		if err != nil && len(list) > 0 {
-			_, err = f.some(list[:1], content)
-			if errors.As(err, &broken) {
-				return broken.error
-			}
-			if err != nil {
-				f.s.log.Error("read message", "msg_id", int64(list[0].row.Message), "err", err)
-				f.failed = true
-			}
-			list = list[1:]
-		}
-	}
-	return nil
-}
-
-// some answers messages in their order until the store fails, and tells how many have been dealt with.
-func (f *fetcher) some(list []target, content bool) (done int, err error) {
 	ids := make([]mailstore.MessageID, len(list))
 	for i := range list {
 		ids[i] = list[i].row.Message
 	}
 	next := func(id mailstore.MessageID) target {
-		for ; list[done].row.Message != id; done++ {
-			f.missing = true // expunged and collected while this client still believes in it
+		for ; list[0].row.Message != id; list = list[1:] {
+			f.missing = true
 		}
-		done++
-		return list[done-1]
+		t := list[0]
+		list = list[1:]
+		return t
 	}
+	var err error
 	if content {
 		err = f.s.srv.be.Store.Contents(f.s.ctx, ids, func(c *mailstore.Content) error {
 			return f.line(next(c.Message), c.Meta, c)
@@ -208,11 +187,16 @@ func (f *fetcher) some(list []target, content bool) (done int, err error) {
 			return f.line(next(m.Message), m, nil)
 		})
 	}
-	if err == nil && done < len(list) {
-		f.missing = true
-		done = len(list)
+	f.missing = f.missing || len(list) > 0
+	var broken errOutput
+	if errors.As(err, &broken) {
+		return broken.error
 	}
-	return done, err
+	if err != nil {
+		f.s.log.Error("read messages", "err", err)
+		f.failed = true
+	}
+	return nil
 }
 
 // line writes the FETCH line of one message.

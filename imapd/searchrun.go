@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"time"
@@ -75,7 +76,7 @@ func (s *session) find(program *searchKey) ([]target, error) {
 			return nil
 		})
 	})
-	if err != nil {
+	if err = s.unlessDamaged(err); err != nil {
 		return nil, err
 	}
 	err = look(list, deep, func(ids []mailstore.MessageID, next func(mailstore.MessageID) int) error {
@@ -86,7 +87,7 @@ func (s *session) find(program *searchKey) ([]target, error) {
 			return sub.err
 		})
 	})
-	if err != nil {
+	if err = s.unlessDamaged(err); err != nil {
 		return nil, err
 	}
 	hits := make([]target, 0, len(list))
@@ -98,10 +99,20 @@ func (s *session) find(program *searchKey) ([]target, error) {
 	return hits, nil
 }
 
+// unlessDamaged lets a search go on when the store has passed over damaged messages: they match nothing, and the rest is still found.
+func (s *session) unlessDamaged(err error) error {
+	if errors.Is(err, mailstore.ErrDamaged) {
+		s.log.Error("search passed over damaged messages", "err", err)
+		return nil
+	}
+	return err
+}
+
 // look calls read for batches of the candidates at the places given; next gives the place of the message that the store has come to,
 // passing over those that are gone.
 func look(list []candidate, places []int, read func(ids []mailstore.MessageID, next func(mailstore.MessageID) int) error) error {
 	ids := make([]mailstore.MessageID, 0, fetchBatch)
+	var damaged error
 	for len(places) > 0 {
 		part := places[:min(len(places), fetchBatch)]
 		places = places[len(part):]
@@ -117,11 +128,13 @@ func look(list []candidate, places []int, read func(ids []mailstore.MessageID, n
 			i++
 			return part[i-1]
 		})
-		if err != nil {
+		if errors.Is(err, mailstore.ErrDamaged) {
+			damaged = err
+		} else if err != nil {
 			return err
 		}
 	}
-	return nil
+	return damaged
 }
 
 // holds tells whether the key holds for the message, as far as it has been read.

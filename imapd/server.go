@@ -130,6 +130,17 @@ func New(be Backend, opt Options) (*Server, error) {
 // Stats returns the counters; they go on counting.
 func (s *Server) Stats() *Stats { return &s.stats }
 
+// Open returns how many connections are open now.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for l := range s.listeners {
+		n += l.Counts().Open
+	}
+	return n
+}
+
 // Serve accepts connections from l, which belongs to the server from then on, until ctx ends or Shutdown is called; it returns nil
 // then. With implicitTLS every connection begins with a TLS handshake.
 func (s *Server) Serve(ctx context.Context, l net.Listener, implicitTLS bool) error {
