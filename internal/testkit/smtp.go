@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -17,7 +18,8 @@ import (
 type Sender struct {
 	Addr            string // host:port of the submission service
 	TLS             *tls.Config
-	Login, Password string
+	Login, Password string // no Login: a stranger, who does not log in
+	From            string // reverse-path; "" is the Login
 }
 
 // Send submits a message and gives the text of the final reply. A refusal is a
@@ -57,13 +59,18 @@ func (s *Sender) Dial() (*SMTP, error) {
 	for _, step := range []func() error{
 		func() error { return c.Hello("client.test") },
 		func() error { return c.StartTLS(s.TLS) },
-		func() error { return c.Auth(smtp.PlainAuth("", s.Login, s.Password, "127.0.0.1")) },
+		func() error {
+			if s.Login == "" {
+				return nil
+			}
+			return c.Auth(smtp.PlainAuth("", s.Login, s.Password, "127.0.0.1"))
+		},
 	} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	return &SMTP{c: c, conn: conn, from: s.Login}, nil
+	return &SMTP{c: c, conn: conn, from: cmp.Or(s.From, s.Login)}, nil
 }
 
 // Close ends the connection without a word.
