@@ -1,0 +1,61 @@
+package imapd
+
+import (
+	"strings"
+	"testing"
+)
+
+// FuzzArguments feeds the parsers of arguments with anything; what they take must keep their promises.
+func FuzzArguments(f *testing.F) {
+	for _, s := range []string{
+		"1:*,5,$", "(FLAGS BODY.PEEK[HEADER.FIELDS (From \"To\")]<0.10>)", "BINARY[1.2]", "OR (SEEN FROM x) NOT 1:3", `(\Seen $x)`, `"a\"b" x]`,
+		"RETURN (MIN SAVE) CHARSET UTF-8 TEXT x", `" 7-Feb-2026 21:52:25 +0700"`, "(MESSAGES UIDNEXT)", "*a%b*", "(SUBSCRIBED) \"\" (a b) RETURN (STATUS (SIZE))",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		lex := func() *lexer { return &lexer{b: []byte(in)} }
+		if set, ok := parseNumSet([]byte(in)); ok {
+			for _, last := range []uint32{0, 1, 10, 1<<32 - 1} {
+				rs := set.resolve(last)
+				for i, r := range rs {
+					if r.lo == 0 || r.lo > r.hi || i > 0 && uint64(r.lo) <= uint64(rs[i-1].hi)+1 {
+						t.Fatalf("resolve(%d) = %v", last, rs)
+					}
+				}
+			}
+		}
+		if items, ok := parseFetchItems(lex()); ok {
+			for _, it := range items {
+				if it.content() && (!strings.HasSuffix(it.label, " ") || strings.ContainsAny(it.label, "\r\n\x00")) {
+					t.Fatalf("label %q", it.label)
+				}
+			}
+		}
+		var r searchRequest
+		if st := r.parse(lex()); st == nil && r.program == nil {
+			t.Fatal("no program and no answer")
+		}
+		if flags, ok := parseFlagList(lex()); ok {
+			for _, k := range flags.Keywords {
+				if !allAtom(k) {
+					t.Fatalf("keyword %q", k)
+				}
+			}
+		}
+		if s, ok := lex().astring(); ok {
+			l := lexer{b: appendAString(nil, s, true)}
+			if l.peek() != '{' {
+				if back, ok := l.astring(); !ok || back != s {
+					t.Fatalf("%q is written as %q and read as %q", s, l.b, back)
+				}
+			}
+		}
+		if p, ok := newPattern(in); ok {
+			p.match("INBOX/ab")
+		}
+		parseStatusItems(lex())
+		parseDateTime(in)
+		parseDate(in)
+	})
+}
