@@ -5,18 +5,24 @@ import (
 	"sync"
 )
 
-// structCache keeps what was last asked for about messages, the longest unused
-// first to go. Messages never change, so nothing is ever stale.
-type structCache struct {
+// messageCache keeps what was last asked for about messages, the longest
+// unused first to go. Messages never change, so nothing is ever stale.
+type messageCache[V any] struct {
+	cost  func(V) int64 // about the octets that a value takes in memory
 	mu    sync.Mutex
 	limit int64
 	used  int64
 	m     map[MessageID]*list.Element
-	order list.List // of *Meta, the last used in front
+	order list.List // of cached[V], the last used in front
 }
 
-func (c *structCache) init(limit int64) {
-	c.limit = limit
+type cached[V any] struct {
+	id MessageID
+	v  V
+}
+
+func (c *messageCache[V]) init(limit int64, cost func(V) int64) {
+	c.limit, c.cost = limit, cost
 	c.m = map[MessageID]*list.Element{}
 	c.order.Init()
 }
@@ -24,9 +30,9 @@ func (c *structCache) init(limit int64) {
 // cost is about what a Meta takes in memory.
 func (m *Meta) cost() int64 { return 500 + m.octets }
 
-// get puts those of ids that are here into found, and appends the others to
-// missing.
-func (c *structCache) get(ids []MessageID, found map[MessageID]*Meta, missing []MessageID) []MessageID {
+// get gives those of ids that are here to fn, and appends the others to
+// missing. fn must be quick and must not use the cache.
+func (c *messageCache[V]) get(ids, missing []MessageID, fn func(MessageID, V)) []MessageID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, id := range ids {
@@ -36,39 +42,38 @@ func (c *structCache) get(ids []MessageID, found map[MessageID]*Meta, missing []
 			continue
 		}
 		c.order.MoveToFront(e)
-		if m, ok := e.Value.(*Meta); ok {
-			found[id] = m
+		if x, ok := e.Value.(cached[V]); ok {
+			fn(id, x.v)
 		}
 	}
 	return missing
 }
 
-func (c *structCache) put(m *Meta) {
+func (c *messageCache[V]) put(id MessageID, v V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.m[m.Message]; ok {
+	if _, ok := c.m[id]; ok {
 		return
 	}
-	c.m[m.Message] = c.order.PushFront(m)
-	c.used += m.cost()
+	c.m[id] = c.order.PushFront(cached[V]{id, v})
+	c.used += c.cost(v)
 	for c.used > c.limit && c.order.Len() > 1 {
-		old, ok := c.order.Remove(c.order.Back()).(*Meta)
-		if !ok {
-			return
-		}
-		delete(c.m, old.Message)
-		c.used -= old.cost()
+		c.drop(c.order.Back())
 	}
 }
 
 // forget drops a message that was deleted.
-func (c *structCache) forget(id MessageID) {
+func (c *messageCache[V]) forget(id MessageID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.m[id]; ok {
-		if m, ok := c.order.Remove(e).(*Meta); ok {
-			c.used -= m.cost()
-		}
-		delete(c.m, id)
+		c.drop(e)
+	}
+}
+
+func (c *messageCache[V]) drop(e *list.Element) {
+	if old, ok := c.order.Remove(e).(cached[V]); ok {
+		delete(c.m, old.id)
+		c.used -= c.cost(old.v)
 	}
 }

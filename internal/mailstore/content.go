@@ -174,12 +174,12 @@ func (s *Store) Metas(ctx context.Context, ids []MessageID, fn func(*Meta) error
 		part := ids[:min(batch, len(ids))]
 		ids = ids[len(part):]
 		clear(found)
-		missing = s.structs.get(part, found, missing[:0])
+		missing = s.structs.get(part, missing[:0], func(id MessageID, m *Meta) { found[id] = m })
 		if len(missing) > 0 {
 			err := s.db.View(ctx, func(r sqldb.Reader) error {
 				return read(ctx, r, missing, false, &bad, func(m *Meta, _ []byte) {
 					found[m.Message] = m
-					s.structs.put(m)
+					s.structs.put(m.Message, m)
 				})
 			})
 			if err != nil {

@@ -21,6 +21,8 @@ type Options struct {
 	Quota        func(Owner) int64 // octets of one owner, 0 for no limit; nil means DefaultQuota; called on the writer's goroutine
 	HotMessages  int               // entries of mailboxes kept in memory though nobody has them open; 0 means 2,000,000 (about 90 MB)
 	CacheOctets  int64             // stored structures kept in memory; 0 means 64 MiB
+	SearchOctets int64             // texts kept in memory for SEARCH; 0 means 64 MiB
+	Extract      Extractor         // of the text of attachments such as PDF; nil means none: they are found by name
 	Limits       mail.Limits       // of the scan of incoming messages
 	Now          func() time.Time  // nil means time.Now
 	Log          *slog.Logger      // nil discards
@@ -41,9 +43,10 @@ type Store struct {
 	owners  ownerCache
 	folders folderCache
 	hot     hotSet
-	structs structCache
+	structs messageCache[*Meta]
 	intact  verifiedBlobs
 	claims  claims
+	index   index
 	buffers sync.Pool // of *[]byte, for incoming bodies
 }
 
@@ -68,7 +71,10 @@ func Open(ctx context.Context, db *sqldb.DB, blobs *blob.Store, opt Options) (*S
 	}
 	s := &Store{db: db, blobs: blobs, opt: opt, log: opt.Log}
 	s.hot.init(opt.HotMessages)
-	s.structs.init(opt.CacheOctets)
+	s.structs.init(opt.CacheOctets, (*Meta).cost)
+	if err := s.index.init(opt); err != nil {
+		return nil, err
+	}
 	if err := s.checkBlobs(ctx); err != nil {
 		return nil, err
 	}
@@ -168,8 +174,9 @@ func (s *Store) pending(tx *sqldb.Tx) *pending {
 func (s *Store) publish(p *pending) {
 	s.owners.add(p.owners)
 	for _, m := range p.metas {
-		s.structs.put(m)
+		s.structs.put(m.Message, m)
 	}
+	s.index.arrived(len(p.metas))
 	for o := range p.trees {
 		s.folders.forget(o)
 	}

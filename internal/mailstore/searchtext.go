@@ -1,0 +1,255 @@
+package mailstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"unicode/utf8"
+
+	"vanthu/internal/mail"
+)
+
+// searchForm is the form of stored texts and grams. Whoever changes what is
+// taken out of a message, or how, raises it: the index is then made anew.
+const searchForm = 1
+
+// Limits of what is searched of one message. The same message gives the same
+// text always: nothing here depends on time or load.
+const (
+	maxHeaderText = 1 << 20  // folded octets of the header
+	maxBodyText   = 1 << 20  // folded octets of all the rest
+	maxPartOctets = 8 << 20  // decoded octets of one text part that are looked at
+	maxAttachment = 16 << 20 // decoded octets of an attachment that is opened; a larger one counts by its name
+)
+
+// Extractor gives the text of attachments that this package cannot read, such
+// as PDF. It must be safe for concurrent use, bound its own time and memory,
+// and give the same text for the same octets.
+type Extractor interface {
+	// Reads reports whether it knows attachments of this kind.
+	Reads(a Attachment) bool
+	// Text gives at most limit octets of UTF-8. body has the decoded octets.
+	Text(ctx context.Context, a Attachment, body io.Reader, limit int) (string, error)
+}
+
+// Attachment names a kind of attachment.
+type Attachment struct {
+	Media string // type/subtype in lower case
+	Name  string // cleaned file name, may be ""
+}
+
+// TextField is where a text is looked for.
+type TextField uint8
+
+// The fields. The first four are those of the envelope, decoded; an address is
+// "Name <local@domain>".
+const (
+	FieldSubject TextField = iota
+	FieldFrom
+	FieldTo
+	FieldCc
+	FieldHeader // the fields called TextQuery.Header
+	FieldBody   // text parts, texts and names of attachments, headers of messages inside the message
+	FieldText   // any "Name: value" of the header, or the body
+)
+
+// A searchText is the folded text of one message: sections with endSection
+// between them, the last two made of pieces with endPiece after each. Neither
+// octet occurs in UTF-8, so nothing is found across pieces.
+type searchText []byte
+
+const (
+	endSection byte = 0xfe
+	endPiece   byte = 0xff
+)
+
+// The sections of a searchText; the first four are the first four TextFields.
+const (
+	sectionHeader = 4
+	sectionBody   = 5
+)
+
+// section gives one section; a damaged text has empty ones.
+func (t searchText) section(n int) []byte {
+	for ; n > 0; n-- {
+		i := bytes.IndexByte(t, endSection)
+		if i < 0 {
+			return nil
+		}
+		t = t[i+1:]
+	}
+	if i := bytes.IndexByte(t, endSection); i >= 0 {
+		return t[:i]
+	}
+	return t
+}
+
+// has reports whether the folded needle is in the field; header is the folded
+// name of FieldHeader. The empty needle is in every field that is there.
+func (t searchText) has(f TextField, header, needle []byte) bool {
+	switch f {
+	case FieldSubject, FieldFrom, FieldTo, FieldCc:
+		return bytes.Contains(t.section(int(f)), needle)
+	case FieldBody:
+		return bytes.Contains(t.section(sectionBody), needle)
+	case FieldText:
+		return bytes.Contains(t.section(sectionBody), needle) || bytes.Contains(t.section(sectionHeader), needle)
+	case FieldHeader:
+		for piece := range bytes.SplitSeq(t.section(sectionHeader), []byte{endPiece}) {
+			name, value, found := bytes.Cut(piece, []byte(": "))
+			if found && bytes.Equal(name, header) && bytes.Contains(value, needle) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// envelopeTexts gives the folded texts of the first four fields.
+func envelopeTexts(st *mail.Structure) [4]string {
+	f := st.Fields()
+	return [4]string{mail.Fold(f.Subject), addressText(f.From), addressText(f.To), addressText(f.Cc)}
+}
+
+func addressText(list []mail.HeaderAddress) string {
+	var b strings.Builder
+	for _, a := range list {
+		b.WriteString(a.Name)
+		if a.Addr != "" {
+			b.WriteString(" <" + a.Addr + ">")
+		}
+		b.WriteString(", ")
+	}
+	return mail.Fold(b.String())
+}
+
+// texts takes the text out of messages. It is for one goroutine.
+type texts struct {
+	extract Extractor // may be nil
+	failed  func(id MessageID, err error)
+
+	out  []byte
+	left int // octets that may still be added to the section
+	err  error
+}
+
+// of gives the text of a message, good until the next call. What cannot be
+// understood in it is passed over; a message that cannot be read is
+// [ErrDamaged].
+func (x *texts) of(ctx context.Context, c *Content) (t searchText, err error) {
+	defer func() {
+		// One strange message must not end the server, nor keep all others
+		// from being found.
+		if r := recover(); r != nil {
+			t, err = nil, damaged(c.Message, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
+	x.out, x.err = x.out[:0], nil
+	for _, s := range envelopeTexts(c.Structure) {
+		x.left = maxHeaderText
+		x.put(s)
+		x.out = append(x.out, endSection)
+	}
+	x.left = maxHeaderText
+	x.header(c, 0, int64(len(c.Prefix))+c.Structure.HeaderLen)
+	x.out = append(x.out, endSection)
+	x.left = maxBodyText
+	x.part(ctx, c, c.Structure.Root())
+	if errors.Is(x.err, io.EOF) || errors.Is(x.err, io.ErrUnexpectedEOF) {
+		return nil, damaged(c.Message, x.err)
+	}
+	return x.out, errors.Join(x.err, ctx.Err())
+}
+
+// put appends a folded text as far as there is room.
+func (x *texts) put(s string) {
+	if len(s) > x.left {
+		n := x.left
+		for n > 0 && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s, x.left = s[:n], n
+	}
+	x.out = append(x.out, s...)
+	x.left -= len(s)
+}
+
+// piece appends a text as a piece of its own.
+func (x *texts) piece(s string) {
+	if s == "" || x.left <= 0 {
+		return
+	}
+	x.put(mail.Fold(s))
+	x.out = append(x.out, endPiece)
+}
+
+// header takes the fields of a header that lies at off, the prefix included.
+func (x *texts) header(c *Content, off, n int64) {
+	raw := make([]byte, n)
+	if k, err := c.ReadAt(raw, off); k < len(raw) {
+		x.err = err
+		return
+	}
+	for _, f := range mail.ParseHeader(raw) {
+		x.piece(f.Name + ": " + mail.DecodeHeader(f.Value))
+	}
+}
+
+// part takes the text out of p and what is in it.
+func (x *texts) part(ctx context.Context, c *Content, p *mail.Part) {
+	if p == nil || x.left <= 0 || x.err != nil || ctx.Err() != nil {
+		return
+	}
+	if p.Message != nil && p.Message.Root != nil {
+		inner := p.Message.Root
+		x.piece(p.FileName())
+		x.header(c, int64(len(c.Prefix))+inner.Offset, inner.HeaderLen)
+		x.part(ctx, c, inner)
+		return
+	}
+	if p.IsMultipart() {
+		for _, child := range p.Children {
+			x.part(ctx, c, child)
+		}
+		return
+	}
+	a := Attachment{Media: p.Type + "/" + p.Subtype, Name: p.FileName()}
+	x.piece(a.Name)
+	body := p.Decoder(c.Body())
+	switch {
+	case p.Type == "text":
+		raw, err := io.ReadAll(io.LimitReader(body, maxPartOctets))
+		if err != nil {
+			x.err = err
+			return
+		}
+		s := mail.DecodeText(raw, p.Charset())
+		if p.Subtype == "html" {
+			s = htmlText(s)
+		}
+		x.piece(s)
+	case officeKind(a) != nil:
+		x.office(body, officeKind(a))
+	case x.extract != nil && x.extract.Reads(a):
+		s, err := x.extract.Text(ctx, a, io.LimitReader(body, maxAttachment), x.left)
+		if err != nil && x.failed != nil {
+			x.failed(c.Message, err)
+		}
+		x.piece(strings.ToValidUTF8(s, "\uFFFD"))
+	}
+}
+
+func (x *texts) office(body io.Reader, kind *office) {
+	raw, err := io.ReadAll(io.LimitReader(body, maxAttachment+1))
+	if err != nil {
+		x.err = err
+		return
+	}
+	if len(raw) <= maxAttachment {
+		x.piece(kind.text(raw, x.left))
+	}
+}
