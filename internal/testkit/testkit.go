@@ -64,9 +64,9 @@ func Start(t testing.TB, opt Options) *Server {
 	cfg.DataDir = filepath.Join(t.TempDir(), "data")
 	cfg.Domains = Domains(opt.Communes)
 	cfg.Server = config.Server{Hostname: "mail." + Domain, Organisation: "Tỉnh thử nghiệm"}
-	const any = config.Listen("127.0.0.1:0")
-	cfg.SMTP.Relay, cfg.SMTP.Submission, cfg.SMTP.Submissions, cfg.SMTP.LMTP = any, any, any, any
-	cfg.IMAP.IMAP, cfg.IMAP.IMAPS, cfg.HTTP.HTTP, cfg.HTTP.HTTPS = any, any, any, any
+	const free = config.Listen("127.0.0.1:0") // the system chooses
+	cfg.SMTP.Relay, cfg.SMTP.Submission, cfg.SMTP.Submissions, cfg.SMTP.LMTP = free, free, free, free
+	cfg.IMAP.IMAP, cfg.IMAP.IMAPS, cfg.HTTP.HTTP, cfg.HTTP.HTTPS = free, free, free, free
 	// All clients of a test come from one address.
 	cfg.Limits.ConnectionsPerAddress, cfg.SMTP.RelayConnectionsPerAddress, cfg.IMAP.SessionsPerAccount = 10_000, 10_000, 1000
 	cfg.Limits.MinFree = 0
