@@ -89,6 +89,7 @@ type fetcher struct {
 	b     *box
 	items []fetchItem
 	buf   []byte
+	head  []byte // header of the present message
 
 	nowSeen                     mailstore.UIDSet // messages that this FETCH made \Seen
 	failed, missing, unknownCTE bool
@@ -135,8 +136,9 @@ func (f *fetcher) markSeen() {
 func (f *fetcher) run() error {
 	meta, content := false, false
 	for i := range f.items {
-		meta = meta || f.items[i].kind >= fetchEnvelope
-		content = content || f.items[i].content()
+		it := &f.items[i]
+		meta = meta || it.kind >= fetchEnvelope
+		content = content || it.content() && !it.onlyHeader()
 	}
 	var batch []target
 	for seq, row := range f.b.rows(f.s.req.set, f.s.req.uid) {
@@ -226,7 +228,7 @@ func (f *fetcher) line(t target, m *mailstore.Meta, c *mailstore.Content) error 
 		case fetchBody:
 			f.buf = append(append(f.buf, "BODY "...), m.Structure.Body...)
 		case fetchSection:
-			if err := f.section(it, c); err != nil {
+			if err := f.section(it, m, c); err != nil {
 				return err
 			}
 		case fetchBinary, fetchBinarySize:
@@ -280,10 +282,33 @@ func (it *fetchItem) place(m *mailstore.Meta) (off, n int64, exists bool) {
 	return off + prefix, n, exists
 }
 
-// section writes a BODY[...] item.
-func (f *fetcher) section(it *fetchItem, c *mailstore.Content) error {
+// header writes a BODY[HEADER...] item of the whole message from what is kept apart from its body.
+func (f *fetcher) header(it *fetchItem, m *mailstore.Meta) {
 	f.buf = append(f.buf, it.label...)
-	off, n, exists := it.place(c.Meta)
+	f.head = append(append(f.head[:0], m.Prefix...), m.Header...)
+	raw := f.head
+	if it.what == sectionFields || it.what == sectionFieldsNot {
+		raw = mail.FilterHeader(raw, it.names, it.what == sectionFieldsNot)
+	}
+	from, count := it.clip(int64(len(raw)))
+	f.literal("{", count)
+	f.buf = append(f.buf, raw[from:from+count]...)
+}
+
+// section writes a BODY[...] item. Without c only the header is asked for.
+func (f *fetcher) section(it *fetchItem, m *mailstore.Meta, c *mailstore.Content) (err error) {
+	if it.onlyHeader() && m.HasHeader() {
+		f.header(it, m)
+		return nil
+	}
+	if c == nil { // a header too long to be kept apart
+		if c, err = f.s.srv.be.Store.Content(f.s.ctx, m.Message); err != nil {
+			return f.torn(err)
+		}
+		defer func() { err = errors.Join(err, c.Close()) }()
+	}
+	f.buf = append(f.buf, it.label...)
+	off, n, exists := it.place(m)
 	if !exists {
 		f.buf = append(f.buf, "NIL"...)
 		return nil

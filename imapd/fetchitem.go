@@ -58,8 +58,10 @@ type fetchItem struct {
 // content tells whether the item needs the message's octets.
 func (it *fetchItem) content() bool { return it.kind >= fetchSection }
 
-// meta tells whether it needs what is stored about the message beside its flags.
-func (it *fetchItem) meta() bool { return it.kind >= fetchInternalDate }
+// onlyHeader tells whether the item asks for the header of the whole message, or fields of it.
+func (it *fetchItem) onlyHeader() bool {
+	return it.kind == fetchSection && len(it.path) == 0 && it.what != sectionAll && it.what != sectionText
+}
 
 // parseFetchItems reads the items of a FETCH, a macro or one item or a list, up to the end of the arguments.
 func parseFetchItems(l *lexer) ([]fetchItem, bool) {

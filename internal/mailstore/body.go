@@ -118,8 +118,19 @@ func (b *Body) Finish() (*Finished, error) {
 	}
 	b.done, b.buf = true, nil
 	f.structure = mail.EncodeStructure(f.Scan)
+	if n := f.Scan.HeaderLen; n > 0 && n <= maxHeaderRow {
+		f.header = make([]byte, n)
+		if _, err := f.ReadAt(f.header, 0); err != nil && !errors.Is(err, io.EOF) {
+			return nil, errors.Join(fmt.Errorf("read the header of a message: %w", err), f.Release())
+		}
+	}
 	return f, nil
 }
+
+// maxHeaderRow is the longest header that is kept apart from the body, in
+// octets. Lists of messages ask for headers alone; a longer one is read with its
+// message.
+const maxHeaderRow = 64 << 10
 
 // Finished is a complete message that no mailbox holds yet. One that never
 // gets stored leaves no trace; a large one's file is removed by [Store.Collect].
@@ -134,6 +145,7 @@ type Finished struct {
 	file      *blob.File // opened when first read
 	released  bool
 	structure []byte
+	header    []byte // the first octets, when they are kept apart
 }
 
 // ReadAt reads the received octets, for looking into parts. Not for several
@@ -188,8 +200,8 @@ func (s *Store) recycle(buf *[]byte) {
 }
 
 const qInsertMessage = `
-INSERT INTO message (received_us, size, sha256, in_blob, prefix, structure, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`
+INSERT INTO message (received_us, size, sha256, in_blob, prefix, structure, header, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`
 
 // Store adds the message's row, once for all mailboxes that will hold it.
 // prefix is the trace fields that go before the received octets; size and
@@ -202,18 +214,22 @@ func (s *Store) Store(ctx context.Context, tx *sqldb.Tx, f *Finished, prefix []b
 	var body any
 	inBlob := int64(1)
 	if !f.large {
-		body, inBlob = *f.inline, 0
+		body, inBlob = (*f.inline)[len(f.header):], 0
 	}
 	if prefix == nil {
 		prefix = []byte{}
 	}
+	header := f.header
+	if header == nil {
+		header = []byte{}
+	}
 	size := int64(len(prefix)) + f.Size
 	var id int64
-	err := tx.QueryRow(ctx, qInsertMessage, sqldb.Micros(received), size, f.SHA256[:], inBlob, prefix, f.structure, body).Scan(&id)
+	err := tx.QueryRow(ctx, qInsertMessage, sqldb.Micros(received), size, f.SHA256[:], inBlob, prefix, f.structure, header, body).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("store message: %w", err)
 	}
-	m, err := newMeta(MessageID(id), f.SHA256[:], bytes.Clone(prefix), f.structure)
+	m, err := newMeta(MessageID(id), f.SHA256[:], bytes.Clone(prefix), f.structure, header)
 	if err != nil {
 		return 0, err
 	}

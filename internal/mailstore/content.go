@@ -22,13 +22,18 @@ type Meta struct {
 	Message   MessageID
 	Structure *mail.Structure // its offsets count from the end of Prefix
 	Prefix    []byte          // trace fields before the received octets
+	Header    []byte          // received octets of the header; nil when it is too long to be kept apart, see HasHeader
 	Size      int64           // octets a client sees: Prefix and received octets
 	SHA256    [sha256.Size]byte
 	Large     bool // the body lies in the blob store
 	Received  time.Time
 
-	octets int64 // of Prefix and the encoded Structure
+	octets int64 // of Prefix, Header and the encoded Structure
 }
+
+// HasHeader reports whether Header is all of the message's header: only one
+// of unusual length must be read with the message.
+func (m *Meta) HasHeader() bool { return int64(len(m.Header)) == m.Structure.HeaderLen }
 
 // Content is a message as a client sees it: the trace fields, then exactly the
 // received octets, whose hash was compared before anything is served. ReadAt
@@ -83,15 +88,15 @@ const batch = 32
 
 const (
 	qMetas = `
-SELECT id, received_us, size, sha256, in_blob, prefix, structure FROM message
+SELECT id, received_us, size, sha256, in_blob, prefix, structure, header FROM message
 WHERE id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
   $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)`
 	qContents = `
-SELECT id, received_us, size, sha256, in_blob, prefix, structure, body FROM message
+SELECT id, received_us, size, sha256, in_blob, prefix, structure, header, body FROM message
 WHERE id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
   $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)`
-	qOneMeta    = `SELECT id, received_us, size, sha256, in_blob, prefix, structure FROM message WHERE id = $1`
-	qOneContent = `SELECT id, received_us, size, sha256, in_blob, prefix, structure, body FROM message WHERE id = $1`
+	qOneMeta    = `SELECT id, received_us, size, sha256, in_blob, prefix, structure, header FROM message WHERE id = $1`
+	qOneContent = `SELECT id, received_us, size, sha256, in_blob, prefix, structure, header, body FROM message WHERE id = $1`
 )
 
 // read reads rows of messages, at most batch at once. With bodies, each whole
@@ -115,9 +120,9 @@ func read(ctx context.Context, r sqldb.Reader, ids []MessageID, bodies bool, bad
 		return fmt.Errorf("read messages: %w", err)
 	}
 	var id, received, size, inBlob int64
-	var sum, prefix, structure []byte
+	var sum, prefix, structure, header []byte
 	var body sql.RawBytes // only valid until the next row
-	dest := []any{&id, &received, &size, &sum, &inBlob, &prefix, &structure}
+	dest := []any{&id, &received, &size, &sum, &inBlob, &prefix, &structure, &header}
 	if bodies {
 		dest = append(dest, &body)
 	}
@@ -125,20 +130,22 @@ func read(ctx context.Context, r sqldb.Reader, ids []MessageID, bodies bool, bad
 		if err := scan(dest...); err != nil {
 			return err
 		}
-		m, err := newMeta(MessageID(id), sum, prefix, structure)
+		m, err := newMeta(MessageID(id), sum, prefix, structure, header)
 		if err != nil {
 			*bad = errors.Join(*bad, err)
 			return nil
 		}
 		m.Size, m.Large, m.Received = size, inBlob != 0, sqldb.Time(received)
-		switch {
-		case !bodies || m.Large:
+		if !bodies || m.Large {
 			fn(m, nil)
-		case sha256.Sum256(body) != m.SHA256 || int64(len(prefix)+len(body)) != size:
-			*bad = errors.Join(*bad, damaged(m.Message, errors.New("the row's body is not what was received")))
-		default:
-			fn(m, append(append(make([]byte, 0, size), prefix...), body...))
+			return nil
 		}
+		whole := append(append(append(make([]byte, 0, len(prefix)+len(header)+len(body)), prefix...), header...), body...)
+		if int64(len(whole)) != size || sha256.Sum256(whole[len(prefix):]) != m.SHA256 {
+			*bad = errors.Join(*bad, damaged(m.Message, errors.New("the row's body is not what was received")))
+			return nil
+		}
+		fn(m, whole)
 		return nil
 	})
 	if err != nil {
@@ -147,7 +154,7 @@ func read(ctx context.Context, r sqldb.Reader, ids []MessageID, bodies bool, bad
 	return nil
 }
 
-func newMeta(id MessageID, sum, prefix, structure []byte) (*Meta, error) {
+func newMeta(id MessageID, sum, prefix, structure, header []byte) (*Meta, error) {
 	if len(sum) != sha256.Size {
 		return nil, damaged(id, errors.New("hash of a wrong length"))
 	}
@@ -155,7 +162,10 @@ func newMeta(id MessageID, sum, prefix, structure []byte) (*Meta, error) {
 	if err != nil {
 		return nil, damaged(id, err)
 	}
-	return &Meta{Message: id, Structure: st, Prefix: prefix, SHA256: [sha256.Size]byte(sum), octets: int64(len(prefix) + len(structure))}, nil
+	return &Meta{
+		Message: id, Structure: st, Prefix: prefix, Header: header, SHA256: [sha256.Size]byte(sum),
+		octets: int64(len(prefix) + len(structure) + len(header)),
+	}, nil
 }
 
 func damaged(id MessageID, cause error) error {

@@ -1,10 +1,12 @@
 package mailstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 
 	"vanthu/internal/blob"
 	"vanthu/internal/mail"
@@ -37,7 +39,7 @@ type Report struct {
 }
 
 const (
-	qAllMessages = `SELECT id, size, sha256, in_blob, prefix, structure, body FROM message WHERE id > $1 ORDER BY id LIMIT 256`
+	qAllMessages = `SELECT id, size, sha256, in_blob, prefix, structure, header, body FROM message WHERE id > $1 ORDER BY id LIMIT 256`
 
 	// Each of these gives rows of something wrong: two numbers that name it,
 	// what was expected and what was found.
@@ -147,8 +149,8 @@ func (v *verifier) rows(ctx context.Context, q, kind, key string) error {
 
 // record is a message's row.
 type record struct {
-	id, size, inBlob             int64
-	sum, prefix, structure, body []byte
+	id, size, inBlob                     int64
+	sum, prefix, structure, header, body []byte
 }
 
 func (v *verifier) messages(ctx context.Context) error {
@@ -163,7 +165,7 @@ func (v *verifier) messages(ctx context.Context) error {
 		}
 		err = scanAll(rows, func(scan func(...any) error) error {
 			var m record
-			err := scan(&m.id, &m.size, &m.sum, &m.inBlob, &m.prefix, &m.structure, &m.body)
+			err := scan(&m.id, &m.size, &m.sum, &m.inBlob, &m.prefix, &m.structure, &m.header, &m.body)
 			list = append(list, m)
 			return err
 		})
@@ -201,19 +203,20 @@ func (v *verifier) message(ctx context.Context, m record) error {
 	}
 	h := blob.Hash(m.sum)
 	if m.inBlob == 0 {
-		if int64(len(m.body)) != want {
-			v.wrong(Wrong{Kind: "size of body", Key: key, Expected: fmt.Sprint(want), Found: fmt.Sprint(len(m.body))})
+		received := append(m.header, m.body...)
+		if int64(len(received)) != want {
+			v.wrong(Wrong{Kind: "size of body", Key: key, Expected: fmt.Sprint(want), Found: fmt.Sprint(len(received))})
 		}
-		if got := blob.Hash(sha256.Sum256(m.body)); got != h {
+		if got := blob.Hash(sha256.Sum256(received)); got != h {
 			v.wrong(Wrong{Kind: "body hash", Key: key, Expected: h.String(), Found: got.String()})
 		}
 		return nil
 	}
-	return v.file(ctx, key, h, want)
+	return v.file(ctx, m, key, h, want)
 }
 
 // file checks the file of a large body.
-func (v *verifier) file(ctx context.Context, key string, h blob.Hash, want int64) error {
+func (v *verifier) file(ctx context.Context, m record, key string, h blob.Hash, want int64) error {
 	key += " blob " + h.String()
 	f, err := v.blobs.Open(h)
 	if errors.Is(err, blob.ErrNotFound) {
@@ -224,8 +227,13 @@ func (v *verifier) file(ctx context.Context, key string, h blob.Hash, want int64
 		return err
 	}
 	size := f.Size()
+	head := make([]byte, len(m.header))
+	_, err = f.ReadAt(head, 0)
 	if err := f.Close(); err != nil {
 		return err
+	}
+	if (err != nil && !errors.Is(err, io.EOF)) || !bytes.Equal(head, m.header) {
+		v.wrong(Wrong{Kind: "header", Key: key, Expected: "the first octets of the file", Found: "others"})
 	}
 	if size != want {
 		v.wrong(Wrong{Kind: "size of file", Key: key, Expected: fmt.Sprint(want), Found: fmt.Sprint(size)})

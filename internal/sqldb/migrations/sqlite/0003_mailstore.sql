@@ -12,7 +12,8 @@ CREATE TABLE message (
   in_blob     INTEGER NOT NULL,           -- 1: the body lies in the blob store under sha256
   prefix      BLOB NOT NULL,              -- trace fields that we put before the received octets
   structure   BLOB NOT NULL,              -- mail.EncodeStructure
-  body        BLOB                        -- received octets; NULL when in_blob = 1
+  header      BLOB NOT NULL,              -- received octets of the header with its empty line; empty when it is too long
+  body        BLOB                        -- received octets after header; NULL when in_blob = 1
 ) STRICT;
 CREATE INDEX message_blob ON message (sha256) WHERE in_blob = 1;
 -- owner: internal/mailstore
