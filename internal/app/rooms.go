@@ -115,10 +115,14 @@ func (r *Rooms) connect() error {
 	if err != nil {
 		return err
 	}
+	dedupe := cfg.Delivery.DedupeWindow.Std()
+	if dedupe == 0 { // off, as the configuration says it
+		dedupe = -1
+	}
 	r.Delivery = delivery.New(delivery.Stores{
 		DB: r.DB, Directory: r.Directory, Mail: r.Mail, Documents: r.Documents, Queue: r.Queue,
 	}, delivery.Options{
-		Hostname: Hostname(cfg), DedupeWindow: cfg.Delivery.DedupeWindow.Std(), Now: opt.Now, Log: opt.Log,
+		Hostname: Hostname(cfg), DedupeWindow: dedupe, Now: opt.Now, Log: opt.Log,
 		HasRoute: func(domain string) bool { return r.Transport.HasRoute(domain) },
 	})
 	r.Transport = transport.New(r.DB, r.Queue, messages{r.Mail}, r.Delivery, transport.Options{

@@ -40,7 +40,7 @@ type Options struct {
 	// none has: by default mail stays inside.
 	HasRoute func(domain string) bool
 	// DedupeWindow is how long an identical message of the same sender to the
-	// same recipients counts as sent again; 0 means 24 hours.
+	// same recipients counts as sent again; 0 means 24 hours, less means never.
 	DedupeWindow time.Duration
 	Now          func() time.Time // nil means time.Now
 	Log          *slog.Logger     // nil discards

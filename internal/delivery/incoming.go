@@ -123,9 +123,14 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 		return Accepted{}, d.refused(err)
 	}
 	key := in.dedupeKey(fin.SHA256)
-	if id, ok := d.recent.find(key, d.opt.Now()); ok {
+	id, before, err := d.recent.begin(ctx, key, d.opt.Now())
+	if err != nil {
+		return Accepted{}, err
+	}
+	if before {
 		return Accepted{QueueID: id, Repeated: true}, nil
 	}
+	defer d.recent.end(key)
 	if err := d.stores.DB.Update(ctx, func(tx *sqldb.Tx) (err error) {
 		acc, err = in.store(ctx, tx, fin, doc)
 		return err

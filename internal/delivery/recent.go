@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"crypto/sha256"
 	"sync"
 	"time"
@@ -22,7 +23,8 @@ type recent struct {
 	mu     sync.Mutex
 	window time.Duration
 	byKey  map[dedupeKey]acceptance
-	order  []dedupeKey // oldest first, from head on
+	busy   map[dedupeKey]chan struct{} // being accepted now; closed when that has ended
+	order  []dedupeKey                 // oldest first, from head on
 	head   int
 }
 
@@ -32,14 +34,38 @@ type acceptance struct {
 }
 
 func newRecent(window time.Duration) *recent {
-	return &recent{window: window, byKey: map[dedupeKey]acceptance{}}
+	return &recent{window: window, byKey: map[dedupeKey]acceptance{}, busy: map[dedupeKey]chan struct{}{}}
 }
 
-func (r *recent) find(k dedupeKey, now time.Time) (queue.ID, bool) {
+// begin gives what was accepted before. Otherwise the caller is the one who
+// accepts it, and must call end; whoever brings the same meanwhile waits.
+func (r *recent) begin(ctx context.Context, k dedupeKey, now time.Time) (id queue.ID, before bool, err error) {
+	for {
+		r.mu.Lock()
+		a, ok := r.byKey[k]
+		other, taken := r.busy[k]
+		found := ok && now.Sub(a.at) < r.window
+		if !found && !taken {
+			r.busy[k] = make(chan struct{})
+		}
+		r.mu.Unlock()
+		if found || !taken {
+			return a.id, found, nil
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return "", false, ctx.Err()
+		}
+	}
+}
+
+// end lets those go on who wait for the outcome.
+func (r *recent) end(k dedupeKey) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a, ok := r.byKey[k]
-	return a.id, ok && now.Sub(a.at) < r.window
+	close(r.busy[k])
+	delete(r.busy, k)
 }
 
 func (r *recent) add(k dedupeKey, id queue.ID, now time.Time) {
