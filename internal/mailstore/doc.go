@@ -2,7 +2,8 @@
 // watches a mailbox what changed in it.
 //
 // It owns the tables message, mailbox, entry, expunged, keyword, subscription,
-// usage and message_orphan, and the files of the blob store.
+// usage, message_orphan, search_text, search_segment and search_block, and the
+// files of the blob store.
 //
 // A message is stored once, however many mailboxes hold it; a mailbox holds
 // entries: UID, flags, dates, the message. What IMAP shows of a message is
@@ -23,6 +24,13 @@
 // shared by all sessions and replaced after each commit, before the writer
 // answers. A session keeps the Version its client believes in and compares it
 // with the newest one ([Compare]); shared parts cost a pointer comparison.
+//
+// # Searching
+//
+// [Store.SearchText] answers exactly whether a folded text is in a field of a
+// message. The index behind it ([Store.RunIndexer]) is filled after messages
+// are accepted and can be thrown away and made again; it only says where to
+// look. The folded texts it keeps decide, and where there is none the message.
 //
 // # Invariants
 //

@@ -1,6 +1,7 @@
 package mailstore
 
 import (
+	"cmp"
 	"context"
 	"math/bits"
 	"slices"
@@ -8,17 +9,44 @@ import (
 	"vanthu/internal/sqldb"
 )
 
-// segmentBuilder gathers the grams of a new segment in memory.
+// segmentBuilder gathers the grams of a new segment in memory. It is a hash
+// table of its own because each message looks up thousands of grams, most of
+// them again and again: the slot alone tells that.
 type segmentBuilder struct {
 	first    MessageID
 	messages int
-	octets   int
-	lists    map[gram]*postings
+	octets   int // of texts
+	slots    []slot
+	lists    []gramList
 	scratch  []gram
 }
 
+// slot is a place of the hash table; it is empty while next is 0.
+type slot struct {
+	gram gram
+	next uint32 // the last message's distance from the first, plus 1
+	list uint32 // in lists
+}
+
+type gramList struct {
+	gram gram
+	p    postings
+}
+
 func newSegmentBuilder(first MessageID) *segmentBuilder {
-	return &segmentBuilder{first: first, lists: make(map[gram]*postings, 1<<15)}
+	return &segmentBuilder{first: first, slots: make([]slot, 1<<14)}
+}
+
+// place gives the slot of g, or the empty one where it belongs.
+func (b *segmentBuilder) place(g gram) *slot {
+	mask := uint32(len(b.slots) - 1)
+	at := uint32(g) * 0x9e3779b1
+	for at ^= at >> 15; ; at++ {
+		s := &b.slots[at&mask]
+		if s.next == 0 || s.gram == g {
+			return s
+		}
+	}
 }
 
 // add takes a message; ids ascend.
@@ -28,25 +56,36 @@ func (b *segmentBuilder) add(id MessageID, t searchText) {
 	n := uint32(id - b.first)
 	b.scratch = messageGrams(b.scratch[:0], t)
 	for _, g := range b.scratch {
-		p := b.lists[g]
-		if p == nil {
-			b.lists[g] = &postings{n}
-			continue
+		s := b.place(g)
+		switch {
+		case s.next == n+1:
+		case s.next != 0:
+			s.next = n + 1
+			b.lists[s.list].p = append(b.lists[s.list].p, n)
+		default:
+			*s = slot{gram: g, next: n + 1, list: uint32(len(b.lists))}
+			b.lists = append(b.lists, gramList{g, postings{n}})
+			if len(b.lists) > len(b.slots)/2 {
+				b.grow()
+			}
 		}
-		if (*p)[len(*p)-1] != n {
-			*p = append(*p, n)
+	}
+}
+
+func (b *segmentBuilder) grow() {
+	old := b.slots
+	b.slots = make([]slot, 2*len(old))
+	for _, s := range old {
+		if s.next != 0 {
+			*b.place(s.gram) = s
 		}
 	}
 }
 
 func (b *segmentBuilder) write(ctx context.Context, w *segmentWriter) error {
-	grams := make([]gram, 0, len(b.lists))
-	for g := range b.lists {
-		grams = append(grams, g)
-	}
-	slices.Sort(grams)
-	for _, g := range grams {
-		if err := w.add(ctx, g, *b.lists[g]); err != nil {
+	slices.SortFunc(b.lists, func(x, y gramList) int { return cmp.Compare(x.gram, y.gram) })
+	for _, l := range b.lists {
+		if err := w.add(ctx, l.gram, l.p); err != nil {
 			return err
 		}
 	}

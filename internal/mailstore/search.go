@@ -31,21 +31,19 @@ type TextQuery struct {
 // answers, when a message could not be read.
 func (s *Store) SearchText(ctx context.Context, ids []MessageID, q TextQuery) ([]bool, error) {
 	look := query{field: q.Field, header: []byte(mail.Fold(q.Header)), needle: []byte(mail.Fold(q.Needle))}
-	grams := needleGrams(look.needle, q.Field)
-	if q.Field == FieldHeader {
-		grams = append(grams, needleGrams(append(slices.Clip(look.header), ": "...), q.Field)...)
-	}
 	hits := make([]bool, len(ids))
-	err := s.search(ctx, ids, grams, q.Field <= FieldCc, func(place int, t searchText) {
-		hits[place] = t.has(look.field, look.header, look.needle)
+	err := s.search(ctx, ids, append(needleGrams(look.needle, q.Field), look.headerGrams()...), q.Field <= FieldCc, func(place int, t searchText) {
+		hits[place] = t.has(look)
 	})
 	return hits, err
 }
 
-// query is a TextQuery ready to compare.
-type query struct {
-	field          TextField
-	header, needle []byte
+// headerGrams gives the grams of the name of a header field.
+func (q query) headerGrams() []gram {
+	if q.field != FieldHeader {
+		return nil
+	}
+	return needleGrams(append(slices.Clip(q.header), ": "...), FieldHeader)
 }
 
 // probe is a message that is looked for.

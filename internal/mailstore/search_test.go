@@ -258,7 +258,7 @@ func TestSearchIsExact(t *testing.T) {
 	}
 }
 
-func count(t *testing.T, db *sqldb.DB, q string) (n int) {
+func count(t testing.TB, db *sqldb.DB, q string) (n int) {
 	t.Helper()
 	err := db.View(t.Context(), func(r sqldb.Reader) error { return r.QueryRow(t.Context(), q).Scan(&n) })
 	if err != nil {
@@ -565,4 +565,49 @@ func zipped(t testing.TB, files map[string]string) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+func TestSearchFuzzy(t *testing.T) {
+	rig := open(t, mailstore.Options{})
+	ids := store(t, rig, testInbox(t, rig),
+		letter{subject: "Giải ngân", body: "giải ngân vốn\r\n"}.bytes(),
+		letter{subject: "x", body: "tiến độ giải\r\nngân vốn\r\n"}.bytes(),
+		letter{subject: "x", body: "ngân sách và giải thưởng; giải nhất, ngân hàng\r\n"}.bytes(),
+		letter{subject: "x", body: "ngân sách, giải pháp\r\n"}.bytes(),
+		letter{subject: "x", body: "ngân sách, hoàgiải\r\n"}.bytes(),
+		letter{subject: "x", body: "ngân hàng\r\n"}.bytes(),
+	)
+	for range 2 {
+		for _, tt := range []struct {
+			field  mailstore.TextField
+			needle string
+			want   []mailstore.MessageID
+		}{
+			{mailstore.FieldBody, "giai NGÂN", ids[:4]},
+			{mailstore.FieldBody, "NGAN, (giải)", []mailstore.MessageID{ids[0], ids[2], ids[3], ids[1]}},
+			{mailstore.FieldSubject, "giai", ids[:1]},
+			{mailstore.FieldText, "*", nil},
+			{mailstore.FieldText, "", nil},
+		} {
+			got, err := rig.Store.SearchFuzzy(t.Context(), ids, mailstore.TextQuery{Field: tt.field, Needle: tt.needle})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var found []mailstore.MessageID
+			for i, r := range got {
+				found = append(found, r.Message)
+				if r.Score < 1 || r.Score > 100 || i > 0 && r.Score > got[i-1].Score {
+					t.Errorf("scores of %q: %v", tt.needle, got)
+				}
+			}
+			if tt.needle == "NGAN, (giải)" { // the order of equals is not the point here
+				slices.Sort(found)
+				slices.Sort(tt.want)
+			}
+			if !slices.Equal(found, tt.want) {
+				t.Errorf("SearchFuzzy(%q) = %v, want messages %v", tt.needle, got, tt.want)
+			}
+		}
+		index(t, rig.Store)
+	}
 }

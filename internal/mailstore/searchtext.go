@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"runtime/debug"
 	"strings"
 	"unicode/utf8"
@@ -75,6 +76,7 @@ const (
 
 // section gives one section; a damaged text has empty ones.
 func (t searchText) section(n int) []byte {
+	last := n == sectionBody
 	for ; n > 0; n-- {
 		i := bytes.IndexByte(t, endSection)
 		if i < 0 {
@@ -82,28 +84,49 @@ func (t searchText) section(n int) []byte {
 		}
 		t = t[i+1:]
 	}
+	if last {
+		return t
+	}
 	if i := bytes.IndexByte(t, endSection); i >= 0 {
 		return t[:i]
 	}
 	return t
 }
 
-// has reports whether the folded needle is in the field; header is the folded
-// name of FieldHeader. The empty needle is in every field that is there.
-func (t searchText) has(f TextField, header, needle []byte) bool {
-	switch f {
-	case FieldSubject, FieldFrom, FieldTo, FieldCc:
-		return bytes.Contains(t.section(int(f)), needle)
-	case FieldBody:
-		return bytes.Contains(t.section(sectionBody), needle)
-	case FieldText:
-		return bytes.Contains(t.section(sectionBody), needle) || bytes.Contains(t.section(sectionHeader), needle)
-	case FieldHeader:
-		for piece := range bytes.SplitSeq(t.section(sectionHeader), []byte{endPiece}) {
-			name, value, found := bytes.Cut(piece, []byte(": "))
-			if found && bytes.Equal(name, header) && bytes.Contains(value, needle) {
-				return true
+// query is a TextQuery ready to compare.
+type query struct {
+	field          TextField
+	header, needle []byte // folded
+}
+
+// places gives what belongs to the field of q; nothing may be found across two
+// of them.
+func (t searchText) places(q query) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		switch q.field {
+		case FieldSubject, FieldFrom, FieldTo, FieldCc:
+			yield(t.section(int(q.field)))
+		case FieldBody:
+			yield(t.section(sectionBody))
+		case FieldText:
+			_ = yield(t.section(sectionBody)) && yield(t.section(sectionHeader))
+		case FieldHeader:
+			for piece := range bytes.SplitSeq(t.section(sectionHeader), []byte{endPiece}) {
+				name, value, found := bytes.Cut(piece, []byte(": "))
+				if found && bytes.Equal(name, q.header) && !yield(value) {
+					return
+				}
 			}
+		}
+	}
+}
+
+// has reports whether the needle is in the field. The empty one is in every
+// field that is there.
+func (t searchText) has(q query) bool {
+	for place := range t.places(q) {
+		if bytes.Contains(place, q.needle) {
+			return true
 		}
 	}
 	return false
