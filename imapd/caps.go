@@ -10,7 +10,8 @@ import (
 // always lists the capabilities that do not depend on the session, in the order in which they are shown. They are shown before login
 // as well: clients such as Python's imaplib ask only once.
 const always = "IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE ESEARCH SEARCHRES " +
-	"LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE BINARY UTF8=ACCEPT APPENDLIMIT="
+	"LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE BINARY UTF8=ACCEPT " +
+	"QUOTA QUOTA=RES-STORAGE QUOTASET APPENDLIMIT="
 
 // libraryCaps is what imapserver is told; its lists are replaced on their way out, so this only decides what it lets through.
 func libraryCaps() imap.CapSet {

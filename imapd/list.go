@@ -169,7 +169,9 @@ func (s *session) list(r *listRequest, verb string) result {
 		}
 		out = s.appendList(out, n, r, verb)
 		if len(r.status) > 0 && n.box != nil && n.box.Selectable {
-			out = s.appendStatus(out, n.name, n.box, r.status)
+			if out, err = s.appendStatus(out, n.name, n.box, r.status); err != nil {
+				return answer(s.failure(err, doingOther))
+			}
 		}
 		if len(out) >= 16<<10 {
 			if err := s.out(out); err != nil {

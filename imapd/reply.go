@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"vanthu/internal/fault"
+	"vanthu/internal/mailstore"
 )
 
 // status is a status response of RFC 9051, section 7.1, without its tag.
@@ -102,8 +103,8 @@ func replyFor(err error, at doing, wide bool) status {
 		code = "LIMIT"
 		if at == doingLogin {
 			code = "UNAVAILABLE"
-		} else if at == doingTarget {
-			code = "OVERQUOTA"
+		} else if at == doingTarget && !errors.Is(err, mailstore.ErrTooManyKeywords) {
+			code = "OVERQUOTA" // RFC 9208, section 4.3.1
 		}
 	}
 	return no(code, sentence(err, wide))

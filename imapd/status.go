@@ -18,7 +18,7 @@ func parseStatusItems(l *lexer) ([]statusItem, bool) {
 			return false
 		}
 		switch word {
-		case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT":
+		case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "DELETED-STORAGE", "SIZE", "APPENDLIMIT":
 			if !slices.Contains(items, statusItem(word)) {
 				items = append(items, statusItem(word))
 			}
@@ -53,14 +53,18 @@ func (s *session) runStatus(cmd *command) result {
 	if err != nil {
 		return answer(s.failure(err, doingOther))
 	}
-	if err := s.out(s.appendStatus(nil, p.full, &m, items)); err != nil {
+	line, err := s.appendStatus(nil, p.full, &m, items)
+	if err != nil {
+		return answer(s.failure(err, doingOther))
+	}
+	if err := s.out(line); err != nil {
 		return s.lost(err)
 	}
 	return answer(ok("STATUS completed"))
 }
 
 // appendStatus writes a STATUS line.
-func (s *session) appendStatus(dst []byte, name string, m *mailstore.Mailbox, items []statusItem) []byte {
+func (s *session) appendStatus(dst []byte, name string, m *mailstore.Mailbox, items []statusItem) ([]byte, error) {
 	dst = append(dst, "* STATUS "...)
 	dst = appendMailbox(dst, name, s.wide)
 	dst = append(dst, " ("...)
@@ -81,6 +85,14 @@ func (s *session) appendStatus(dst []byte, name string, m *mailstore.Mailbox, it
 			n = m.Unseen
 		case "DELETED":
 			n = m.Deleted
+		case "DELETED-STORAGE": // in the unit of STORAGE, RFC 9208, section 4.1.4
+			if m.Deleted > 0 {
+				octets, err := s.srv.be.Store.Reclaimable(s.ctx, m.ID)
+				if err != nil {
+					return dst, err
+				}
+				n = kib(octets)
+			}
 		case "SIZE":
 			n = m.Octets
 		case "APPENDLIMIT":
@@ -89,5 +101,5 @@ func (s *session) appendStatus(dst []byte, name string, m *mailstore.Mailbox, it
 		}
 		dst = appendUint(dst, n)
 	}
-	return append(dst, ")\r\n"...)
+	return append(dst, ")\r\n"...), nil
 }

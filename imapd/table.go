@@ -72,6 +72,12 @@ func lookup(verb string) (e entry, found bool) { //nolint:funlen,gocyclo // a ta
 		return entry{need: authenticated, how: own, run: (*session).runLSub}, true
 	case "STATUS":
 		return entry{need: authenticated, how: own, run: (*session).runStatus}, true
+	case "GETQUOTA":
+		return entry{need: authenticated, how: own, run: (*session).runGetQuota}, true
+	case "GETQUOTAROOT":
+		return entry{need: authenticated, how: own, run: (*session).runGetQuotaRoot}, true
+	case "SETQUOTA":
+		return entry{need: authenticated, how: own, run: (*session).runSetQuota}, true
 	case "APPEND":
 		return entry{need: authenticated, how: own, run: (*session).runAppend}, true
 	case "IDLE":

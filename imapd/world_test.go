@@ -30,7 +30,8 @@ import (
 // start is the stores' clock in tests.
 var start = time.Date(2026, 11, 24, 8, 30, 0, 0, time.UTC)
 
-// world is a server on real stores with a few accounts: vanthu (clerk of SYT), lanhdao (its leader), canbo (no role at all).
+// world is a server on real stores with a few accounts: vanthu (clerk of SYT), lanhdao (its leader), canbo (no role at all),
+// khac (neither), quantri (administrator of the province).
 type world struct {
 	*Server
 	t     testing.TB
@@ -50,7 +51,10 @@ func newWorld(t testing.TB, opt Options, flow func(*world) Workflow) *world {
 	blobs, err := blob.Open(blob.Options{Dir: t.TempDir()})
 	check(t, err)
 	now := func() time.Time { return start }
-	w.store, err = mailstore.Open(t.Context(), w.db, blobs, mailstore.Options{Now: now})
+	w.store, err = mailstore.Open(t.Context(), w.db, blobs, mailstore.Options{Now: now, Quota: func(o mailstore.Owner) int64 {
+		a, _ := w.dir.Snapshot().Account(o.Account)
+		return a.QuotaMiB << 20
+	}})
 	check(t, err)
 	w.dir, err = directory.Open(t.Context(), w.db, directory.Options{Secret: []byte("test"), Now: now})
 	check(t, err)
@@ -60,10 +64,13 @@ func newWorld(t testing.TB, opt Options, flow func(*world) Workflow) *world {
 		Code: "H18.26", Name: "Sở Y tế", ShortName: "SYT", Kind: "sở", Address: mail.Address{Local: "soyte", Domain: "x.test"},
 	})
 	check(t, err)
-	for login, role := range map[string]directory.Role{"vanthu": directory.RoleClerk, "lanhdao": directory.RoleLeader, "canbo": "", "khac": ""} {
+	for login, role := range map[string]directory.Role{"vanthu": directory.RoleClerk, "lanhdao": directory.RoleLeader, "canbo": "", "khac": "", "quantri": directory.RoleAdmin} {
 		a := directory.Account{Login: mail.Address{Local: login, Domain: "x.test"}, Name: login}
 		if role != "" {
 			a.Roles = []directory.Assignment{{Unit: w.unit.ID, Role: role}}
+		}
+		if role == directory.RoleAdmin {
+			a.Roles[0].Unit = 0 // of the whole province
 		}
 		a, password, err := w.dir.CreateAccount(t.Context(), admin, a, "")
 		check(t, err)
