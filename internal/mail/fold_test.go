@@ -32,6 +32,15 @@ func TestFoldTable(t *testing.T) {
 	}
 }
 
+// Folding what is folded changes nothing.
+func TestFoldTwice(t *testing.T) {
+	for r := range rune(0x30000) {
+		if s := Fold(string(r)); Fold(s) != s {
+			t.Errorf("Fold(%q) = %q, again %q", string(r), s, Fold(s))
+		}
+	}
+}
+
 func BenchmarkFold(b *testing.B) {
 	text := strings.Repeat("Ủy ban nhân dân tỉnh Điện Biên về việc giải ngân vốn đầu tư công. ", 60)
 	for _, bm := range []struct{ name, s string }{{"NFC", text}, {"NFD", norm.NFD.String(text)}} {

@@ -32,7 +32,7 @@ type TextQuery struct {
 func (s *Store) SearchText(ctx context.Context, ids []MessageID, q TextQuery) ([]bool, error) {
 	look := query{field: q.Field, header: []byte(mail.Fold(q.Header)), needle: []byte(mail.Fold(q.Needle))}
 	hits := make([]bool, len(ids))
-	err := s.search(ctx, ids, append(needleGrams(look.needle, q.Field), look.headerGrams()...), q.Field <= FieldCc, func(place int, t searchText) {
+	err := s.search(ctx, ids, append(needleGrams(look.needle, q.Field), look.headerGrams()...), q.Field <= FieldHeader, func(place int, t searchText) {
 		hits[place] = t.has(look)
 	})
 	return hits, err
@@ -55,8 +55,8 @@ type probe struct {
 
 // search calls judge for every message that may have all of the grams. judge
 // is called by several goroutines, never twice for one place. With
-// envelopeOnly the text may hold no more than the sections of the envelope.
-func (s *Store) search(ctx context.Context, ids []MessageID, grams []gram, envelopeOnly bool, judge func(place int, t searchText)) error {
+// headOnly the text may hold no body.
+func (s *Store) search(ctx context.Context, ids []MessageID, grams []gram, headOnly bool, judge func(place int, t searchText)) error {
 	probes := make([]probe, len(ids))
 	for i, id := range ids {
 		probes[i] = probe{id: id, place: int32(i)} //nolint:gosec // a mailbox has less than 2^31 messages
@@ -76,7 +76,7 @@ func (s *Store) search(ctx context.Context, ids []MessageID, grams []gram, envel
 	for i := range bad {
 		part := suspects[i*chunk : min((i+1)*chunk, len(suspects))]
 		look := func() error {
-			err := s.judge(ctx, part, envelopeOnly, judge)
+			err := s.judge(ctx, part, headOnly, judge)
 			if errors.Is(err, ErrDamaged) {
 				bad[i], err = err, nil
 			}
@@ -208,7 +208,7 @@ func withUnread(ctx context.Context, r sqldb.Reader, list, probes []probe) ([]pr
 
 // judge finds the texts of the probes, in memory, in the index, or in the
 // messages themselves.
-func (s *Store) judge(ctx context.Context, probes []probe, envelopeOnly bool, judge func(place int, t searchText)) error {
+func (s *Store) judge(ctx context.Context, probes []probe, headOnly bool, judge func(place int, t searchText)) error {
 	ids := make([]MessageID, 0, len(probes))
 	for _, p := range probes {
 		ids = append(ids, p.id)
@@ -226,10 +226,13 @@ func (s *Store) judge(ctx context.Context, probes []probe, envelopeOnly bool, ju
 	for id, t := range here {
 		see(id, t)
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var bad error
-	if envelopeOnly {
+	if headOnly {
 		news := slices.DeleteFunc(slices.Clone(missing), func(id MessageID) bool { return probes[from(probes, id)].known })
-		if bad = s.readEnvelopes(ctx, news, see); bad != nil && !errors.Is(bad, ErrDamaged) {
+		if bad = s.readHeads(ctx, news, see); bad != nil && !errors.Is(bad, ErrDamaged) {
 			return bad
 		}
 	}
@@ -245,17 +248,14 @@ func (s *Store) judge(ctx context.Context, probes []probe, envelopeOnly bool, ju
 	return bad
 }
 
-// readEnvelopes makes texts of no more than the envelope.
-func (s *Store) readEnvelopes(ctx context.Context, ids []MessageID, see func(MessageID, searchText)) error {
-	if len(ids) == 0 {
-		return nil
-	}
+// readHeads makes texts without a body; messages whose header is not kept
+// apart are left out.
+func (s *Store) readHeads(ctx context.Context, ids []MessageID, see func(MessageID, searchText)) error {
+	var x texts
 	return s.Metas(ctx, ids, func(m *Meta) error {
-		var t searchText
-		for _, f := range envelopeTexts(m.Structure) {
-			t = append(append(t, f...), endSection)
+		if m.HasHeader() {
+			see(m.Message, x.head(x.out[:0], m, slices.Concat(m.Prefix, m.Header)))
 		}
-		see(m.Message, t)
 		return nil
 	})
 }

@@ -171,21 +171,39 @@ func (x *texts) of(ctx context.Context, c *Content) (t searchText, err error) {
 			t, err = nil, damaged(c.Message, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
 		}
 	}()
-	x.out, x.err = x.out[:0], nil
-	for _, s := range envelopeTexts(c.Structure) {
+	raw := make([]byte, int64(len(c.Prefix))+c.Structure.HeaderLen)
+	if n, err := c.ReadAt(raw, 0); n < len(raw) {
+		return nil, unreadable(c.Message, err)
+	}
+	x.out, x.err = x.head(x.out[:0], c.Meta, raw), nil
+	x.left = maxBodyText
+	x.part(ctx, c, c.Structure.Root())
+	if x.err != nil {
+		return nil, unreadable(c.Message, x.err)
+	}
+	return x.out, ctx.Err()
+}
+
+// unreadable: a message that is shorter than its structure says is damaged.
+func unreadable(id MessageID, err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return damaged(id, err)
+	}
+	return err
+}
+
+// head appends all sections but the body's to dst; raw is the header with the
+// prefix.
+func (x *texts) head(dst searchText, m *Meta, raw []byte) searchText {
+	x.out = dst
+	for _, s := range envelopeTexts(m.Structure) {
 		x.left = maxHeaderText
 		x.put(s)
 		x.out = append(x.out, endSection)
 	}
 	x.left = maxHeaderText
-	x.header(c, 0, int64(len(c.Prefix))+c.Structure.HeaderLen)
-	x.out = append(x.out, endSection)
-	x.left = maxBodyText
-	x.part(ctx, c, c.Structure.Root())
-	if errors.Is(x.err, io.EOF) || errors.Is(x.err, io.ErrUnexpectedEOF) {
-		return nil, damaged(c.Message, x.err)
-	}
-	return x.out, errors.Join(x.err, ctx.Err())
+	x.header(raw)
+	return append(x.out, endSection)
 }
 
 // put appends a folded text as far as there is room.
@@ -210,13 +228,8 @@ func (x *texts) piece(s string) {
 	x.out = append(x.out, endPiece)
 }
 
-// header takes the fields of a header that lies at off, the prefix included.
-func (x *texts) header(c *Content, off, n int64) {
-	raw := make([]byte, n)
-	if k, err := c.ReadAt(raw, off); k < len(raw) {
-		x.err = err
-		return
-	}
+// header takes the fields of a header.
+func (x *texts) header(raw []byte) {
 	for _, f := range mail.ParseHeader(raw) {
 		x.piece(f.Name + ": " + mail.DecodeHeader(f.Value))
 	}
@@ -229,8 +242,13 @@ func (x *texts) part(ctx context.Context, c *Content, p *mail.Part) {
 	}
 	if p.Message != nil && p.Message.Root != nil {
 		inner := p.Message.Root
+		raw := make([]byte, inner.HeaderLen)
+		if n, err := c.Body().ReadAt(raw, inner.Offset); n < len(raw) {
+			x.err = err
+			return
+		}
 		x.piece(p.FileName())
-		x.header(c, int64(len(c.Prefix))+inner.Offset, inner.HeaderLen)
+		x.header(raw)
 		x.part(ctx, c, inner)
 		return
 	}
