@@ -11,6 +11,7 @@ import (
 // as well: clients such as Python's imaplib ask only once.
 const always = "IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE ESEARCH SEARCHRES " +
 	"LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE BINARY UTF8=ACCEPT " +
+	"SORT SORT=DISPLAY ESORT " +
 	"QUOTA QUOTA=RES-STORAGE QUOTASET APPENDLIMIT="
 
 // libraryCaps is what imapserver is told; its lists are replaced on their way out, so this only decides what it lets through.

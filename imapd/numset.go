@@ -116,15 +116,6 @@ func mergeRanges(rs []numRange) []numRange {
 	return out
 }
 
-// addNumber adds n, which is not below any number in rs.
-func addNumber(rs []numRange, n uint32) []numRange {
-	if k := len(rs); k > 0 && n <= rs[k-1].hi+1 {
-		rs[k-1].hi = max(rs[k-1].hi, n)
-		return rs
-	}
-	return append(rs, numRange{n, n})
-}
-
 // contains tells whether n lies in the resolved ranges.
 func contains(rs []numRange, n uint32) bool {
 	i, _ := slices.BinarySearchFunc(rs, n, func(r numRange, n uint32) int {

@@ -7,34 +7,45 @@ import (
 	"vanthu/internal/mailstore"
 )
 
-// searchRequest is a parsed SEARCH.
+// searchRequest is a parsed SEARCH or SORT.
 type searchRequest struct {
+	name                       string // of the response without RETURN: SEARCH, SORT
 	uid                        bool
 	extended                   bool // RETURN was given
 	min, max, all, count, save bool
+	partial                    *window
 	program                    *searchKey
 }
 
-// runSearch answers SEARCH (RFC 9051, section 6.4.4; RFC 4731, 5182).
+// runSearch answers SEARCH (RFC 9051, section 6.4.4; RFC 4731, 5182, 9394).
 func (s *session) runSearch(cmd *command) result {
-	r := searchRequest{uid: strings.HasPrefix(cmd.verb, "UID ")}
+	r := searchRequest{uid: strings.HasPrefix(cmd.verb, "UID "), name: "SEARCH"}
 	if st := r.parse(&cmd.args); st != nil {
 		return s.searchFailed(&r, *st)
 	}
+	r.extended = r.extended || s.rev2
+	return s.search(&r, cmd.tag, nil)
+}
+
+// search finds the messages, has them put into order, and answers.
+func (s *session) search(r *searchRequest, tag string, order func([]target) error) result {
 	if !s.prepare(r.program) {
 		return syntax("No such message")
 	}
 	hits, err := s.find(r.program)
+	if err == nil && order != nil {
+		err = order(hits)
+	}
 	if err != nil {
-		return s.searchFailed(&r, s.failure(err, doingOther))
+		return s.searchFailed(r, s.failure(err, doingOther))
 	}
 	if r.save {
 		s.box.result = r.saved(hits)
 	}
-	if err := s.out(r.append(nil, cmd.tag, hits, s.rev2)); err != nil {
+	if err := s.out(r.append(nil, tag, hits)); err != nil {
 		return s.lost(err)
 	}
-	return answer(ok("SEARCH completed"))
+	return answer(ok(r.name + " completed"))
 }
 
 // searchFailed answers; NO, but not BAD, empties "$" when the search should have set it (RFC 5182, section 2.1).
@@ -47,33 +58,53 @@ func (s *session) searchFailed(r *searchRequest, st status) result {
 
 func (r *searchRequest) parse(l *lexer) *status {
 	wrong := bad("Expected: SEARCH [RETURN (...)] [CHARSET name] keys")
+	if st := r.parseReturn(l); st != nil {
+		return st
+	}
+	if l.keyword("CHARSET") {
+		if !l.sp() {
+			return &wrong
+		}
+		if st := r.parseCharset(l, wrong); st != nil {
+			return st
+		}
+	}
+	return r.parseKeys(l, wrong)
+}
+
+// parseReturn reads the blank behind the verb, and RETURN with its options when it is there.
+func (r *searchRequest) parseReturn(l *lexer) *status {
+	invalid := bad("Unknown or contradictory return option")
 	if !l.sp() {
-		return &wrong
+		return &invalid
 	}
 	if l.keyword("RETURN") {
 		r.extended = true
-		if !l.sp() || !l.list(func() bool { return r.option(l) }) || !l.sp() {
-			invalid := bad("Unknown SEARCH return option")
+		if !l.sp() || !l.list(func() bool { return r.option(l) }) || !l.sp() || r.all && r.partial != nil {
 			return &invalid
 		}
 	}
-	if !r.min && !r.max && !r.count && !r.save {
+	if !r.min && !r.max && !r.count && !r.save && r.partial == nil {
 		r.all = true
 	}
-	if l.keyword("CHARSET") {
-		var name string
-		valid := l.sp()
-		if valid {
-			name, valid = l.astring()
-		}
-		if !valid || !l.sp() {
-			return &wrong
-		}
-		if !strings.EqualFold(name, "UTF-8") && !strings.EqualFold(name, "US-ASCII") {
-			refused := no("BADCHARSET (US-ASCII UTF-8)", "Charset not supported")
-			return &refused
-		}
+	return nil
+}
+
+// parseCharset reads the name of a charset and the blank behind.
+func (r *searchRequest) parseCharset(l *lexer, wrong status) *status {
+	name, valid := l.astring()
+	if !valid || !l.sp() {
+		return &wrong
 	}
+	if !strings.EqualFold(name, "UTF-8") && !strings.EqualFold(name, "US-ASCII") {
+		refused := no("BADCHARSET (US-ASCII UTF-8)", "Charset not supported")
+		return &refused
+	}
+	return nil
+}
+
+// parseKeys reads the search keys up to the end.
+func (r *searchRequest) parseKeys(l *lexer, wrong status) *status {
 	p := searchParser{l: l}
 	program, valid := p.program(false)
 	if !valid {
@@ -99,30 +130,37 @@ func (r *searchRequest) option(l *lexer) bool {
 		r.count = true
 	case "SAVE":
 		r.save = true
+	case "PARTIAL":
+		w, valid := parseWindow(l)
+		if !valid || r.partial != nil {
+			return false
+		}
+		r.partial = &w
 	default:
 		return false
 	}
 	return true
 }
 
-// saved is what "$" stands for afterwards: with MIN or MAX alone only those (RFC 5182, section 2.4).
+// saved is what "$" stands for afterwards: with MIN, MAX or PARTIAL, and neither ALL nor COUNT, only those (RFC 5182, section 2.4;
+// RFC 9394, section 3.3).
 func (r *searchRequest) saved(hits []target) mailstore.UIDSet {
-	if len(hits) == 0 {
-		return nil
-	}
-	if (r.min || r.max) && !r.all && !r.count {
-		var ends []mailstore.UID
+	part := hits
+	if (r.min || r.max || r.partial != nil) && !r.all && !r.count && len(hits) > 0 {
+		part = nil
+		if r.partial != nil {
+			part = slices.Clone(r.partial.cut(hits))
+		}
 		if r.min {
-			ends = append(ends, hits[0].row.UID)
+			part = append(part, hits[0])
 		}
 		if r.max {
-			ends = append(ends, hits[len(hits)-1].row.UID)
+			part = append(part, hits[len(hits)-1])
 		}
-		return mailstore.UIDs(ends...)
 	}
-	uids := make([]mailstore.UID, len(hits))
-	for i := range hits {
-		uids[i] = hits[i].row.UID
+	uids := make([]mailstore.UID, len(part))
+	for i := range part {
+		uids[i] = part[i].row.UID
 	}
 	return mailstore.UIDs(uids...)
 }
@@ -134,16 +172,17 @@ func (r *searchRequest) number(t target) uint32 {
 	return uint32(t.seq)
 }
 
-// append writes the SEARCH or ESEARCH line. RETURN (SAVE) alone asks for none.
-func (r *searchRequest) append(dst []byte, tag string, hits []target, rev2 bool) []byte {
-	if !r.extended && !rev2 {
-		dst = append(dst, "* SEARCH"...)
+// append writes the SEARCH, SORT or ESEARCH line. RETURN (SAVE) alone asks for none. MIN and MAX are the first and the last of the
+// order asked for (RFC 5267, section 3).
+func (r *searchRequest) append(dst []byte, tag string, hits []target) []byte {
+	if !r.extended {
+		dst = append(append(dst, "* "...), r.name...)
 		for _, t := range hits {
 			dst = appendUint(append(dst, ' '), r.number(t))
 		}
 		return append(dst, "\r\n"...)
 	}
-	if !r.min && !r.max && !r.all && !r.count {
+	if !r.min && !r.max && !r.all && !r.count && r.partial == nil {
 		return dst
 	}
 	dst = appendQuoted(append(dst, "* ESEARCH (TAG "...), tag)
@@ -151,6 +190,11 @@ func (r *searchRequest) append(dst []byte, tag string, hits []target, rev2 bool)
 	if r.uid {
 		dst = append(dst, " UID"...)
 	}
+	return append(r.appendData(dst, hits), "\r\n"...)
+}
+
+// appendData writes what ESEARCH returns.
+func (r *searchRequest) appendData(dst []byte, hits []target) []byte {
 	if len(hits) > 0 {
 		if r.min {
 			dst = appendUint(append(dst, " MIN "...), r.number(hits[0]))
@@ -159,17 +203,36 @@ func (r *searchRequest) append(dst []byte, tag string, hits []target, rev2 bool)
 			dst = appendUint(append(dst, " MAX "...), r.number(hits[len(hits)-1]))
 		}
 		if r.all {
-			var rs []numRange
-			for _, t := range hits {
-				rs = addNumber(rs, r.number(t))
-			}
-			dst = appendRanges(append(dst, " ALL "...), rs)
+			dst = r.appendNumbers(append(dst, " ALL "...), hits)
 		}
 	}
 	if r.count {
 		dst = appendUint(append(dst, " COUNT "...), len(hits))
 	}
-	return append(dst, "\r\n"...)
+	if r.partial != nil {
+		dst = append(r.partial.append(append(dst, " PARTIAL ("...)), ' ')
+		if part := r.partial.cut(hits); len(part) > 0 {
+			dst = r.appendNumbers(dst, part)
+		} else {
+			dst = append(dst, "NIL"...)
+		}
+		dst = append(dst, ')')
+	}
+	return dst
+}
+
+// appendNumbers writes the numbers of hits as a set in their order.
+func (r *searchRequest) appendNumbers(dst []byte, hits []target) []byte {
+	var rs []numRange
+	for _, t := range hits {
+		n := r.number(t)
+		if k := len(rs); k > 0 && n == rs[k-1].hi+1 {
+			rs[k-1].hi = n
+			continue
+		}
+		rs = append(rs, numRange{n, n})
+	}
+	return appendRanges(dst, rs)
 }
 
 // prepare resolves sets and keywords of a program against the client's view.

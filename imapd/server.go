@@ -74,6 +74,8 @@ type Server struct {
 	ctx   context.Context //nolint:containedctx // imapserver gives its sessions none; ends with Shutdown
 	stop  context.CancelFunc
 
+	digests digestCache
+
 	mu        sync.Mutex
 	listeners map[*wire.Listener]struct{}
 	closing   bool
@@ -117,6 +119,7 @@ func New(be Backend, opt Options) (*Server, error) {
 		be: be, opt: opt, log: opt.Log,
 		listeners: make(map[*wire.Listener]struct{}), sessions: make(map[sessionKey]int),
 	}
+	s.digests.init()
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.lib = imapserver.New(&imapserver.Options{
 		NewSession:   s.newSession,

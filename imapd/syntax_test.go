@@ -339,12 +339,13 @@ func TestClip(t *testing.T) {
 	}
 }
 
-func TestAddNumber(t *testing.T) {
-	var rs []numRange
-	for _, n := range []uint32{1, 2, 4, 5, 5, 8, 10} {
-		rs = addNumber(rs, n)
+func TestAppendNumbers(t *testing.T) {
+	var hits []target
+	for _, n := range []int{1, 2, 4, 5, 8, 7, 6, 9, 10} {
+		hits = append(hits, target{seq: n})
 	}
-	if got := string(appendRanges(nil, rs)); got != "1:2,4:5,8,10" {
-		t.Errorf("ranges = %s", got)
+	r := searchRequest{}
+	if got := string(r.appendNumbers(nil, hits)); got != "1:2,4:5,8,7,6,9:10" {
+		t.Errorf("numbers = %s", got)
 	}
 }

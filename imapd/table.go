@@ -90,6 +90,10 @@ func lookup(verb string) (e entry, found bool) { //nolint:funlen,gocyclo // a ta
 		return entry{need: selected, how: own, run: (*session).runSearch, held: true}, true
 	case "UID SEARCH":
 		return entry{need: selected, how: own, run: (*session).runSearch}, true
+	case "SORT":
+		return entry{need: selected, how: own, run: (*session).runSort, held: true}, true
+	case "UID SORT":
+		return entry{need: selected, how: own, run: (*session).runSort}, true
 	case "FETCH":
 		return entry{need: selected, how: rewritten, run: (*session).runFetch, held: true}, true
 	case "UID FETCH":
