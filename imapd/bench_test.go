@@ -57,8 +57,11 @@ func BenchmarkFetch(b *testing.B) {
 }
 
 func BenchmarkSearch(b *testing.B) {
-	_, c := benchWorld(b)
-	for _, keys := range []string{"UNSEEN", `SUBJECT "9999"`, `BODY "9999"`} {
+	w, c := benchWorld(b)
+	if _, err := w.store.Index(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	for _, keys := range []string{"UNSEEN", `SUBJECT "9999"`, `BODY "9999"`, `HEADER Message-ID "<9999@"`} {
 		b.Run(strings.ReplaceAll(keys, " ", "_"), func(b *testing.B) {
 			for b.Loop() {
 				c.exchange(b, "s", "SEARCH "+keys)

@@ -42,6 +42,9 @@ const (
 	opText // header or body
 )
 
+// asksText tells the keys that ask for a text from the others.
+func (o searchOp) asksText() bool { return o >= opSubject }
+
 // searchKey is a node of a search program.
 type searchKey struct {
 	op     searchOp
@@ -54,6 +57,7 @@ type searchKey struct {
 	at     time.Time // midnight UTC of the date
 	field  string
 	text   string // folded
+	hits   []bool // of a text key: for each message that was open when the store was asked; nil before
 }
 
 // searchParser reads search keys (RFC 9051, section 6.4.4).

@@ -3,16 +3,11 @@ package imapd
 import (
 	"bytes"
 	"errors"
-	"io"
-	"strings"
 	"time"
 
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
 )
-
-// maxSearched is how many decoded octets of one part are searched.
-const maxSearched = 8 << 20
 
 // truth is an answer that may need more of the message to be known.
 type truth int8
@@ -32,59 +27,51 @@ func certain(b bool) truth {
 
 // subject is a message while it is searched, with as much of it as has been read.
 type subject struct {
-	target
-	meta    *mailstore.Meta    // nil until it is read
-	fields  *mail.Fields       // of meta
-	content *mailstore.Content // nil until it is read
-	header  mail.Header        // of content
-	zone    *time.Location
-	err     error
+	candidate
+	meta *mailstore.Meta // nil until it is read
+	zone *time.Location
 }
 
 // candidate is a message that may be a hit.
 type candidate struct {
 	target
-	is truth
+	is    truth
+	asked int // its place in the answers about texts
 }
 
-// find gives the messages of the client's view for which the program holds. The index decides first, then what is stored about the
-// messages that are still open, and only for the rest their octets are read.
+// find gives the messages of the client's view for which the program holds. The index of the mailbox decides first, then the store's
+// index of texts, and only dates of the header need more of the messages that are still open.
 func (s *session) find(program *searchKey) ([]target, error) {
 	var list []candidate
 	var open []int // places in list
 	zone := s.srv.opt.Zone
 	sub := subject{zone: zone}
 	for seq, row := range s.box.known.Rows(1, s.box.known.Len()) {
-		sub.target = target{seq, row}
-		is := program.holds(&sub)
-		if is == never {
+		sub.candidate = candidate{target: target{seq, row}, asked: len(open)}
+		sub.is = program.holds(&sub)
+		if sub.is == never {
 			continue
 		}
-		if is == perhaps {
+		if sub.is == perhaps {
 			open = append(open, len(list))
 		}
-		list = append(list, candidate{sub.target, is})
+		list = append(list, sub.candidate)
 	}
-	var deep []int
-	err := look(list, open, func(ids []mailstore.MessageID, next func(mailstore.MessageID) int) error {
-		return s.srv.be.Store.Metas(s.ctx, ids, func(m *mailstore.Meta) error {
-			at := next(m.Message)
-			list[at].is = program.holds(&subject{target: list[at].target, meta: m, zone: zone})
-			if list[at].is == perhaps {
-				deep = append(deep, at)
-			}
-			return nil
-		})
-	})
-	if err = s.unlessDamaged(err); err != nil {
+	if err := s.searchTexts(program, list, open); err != nil {
 		return nil, err
 	}
-	err = look(list, deep, func(ids []mailstore.MessageID, next func(mailstore.MessageID) int) error {
-		return s.srv.be.Store.Contents(s.ctx, ids, func(c *mailstore.Content) error {
-			at := next(c.Message)
-			sub := subject{target: list[at].target, meta: c.Meta, content: c, zone: zone}
-			list[at].is = program.holds(&sub)
-			return sub.err
+	var dated []int
+	for _, at := range open {
+		list[at].is = program.holds(&subject{candidate: list[at], zone: zone})
+		if list[at].is == perhaps {
+			dated = append(dated, at)
+		}
+	}
+	err := look(list, dated, func(ids []mailstore.MessageID, next func(mailstore.MessageID) int) error {
+		return s.srv.be.Store.Metas(s.ctx, ids, func(m *mailstore.Meta) error {
+			at := next(m.Message)
+			list[at].is = program.holds(&subject{candidate: list[at], meta: m, zone: zone})
+			return nil
 		})
 	})
 	if err = s.unlessDamaged(err); err != nil {
@@ -97,6 +84,42 @@ func (s *session) find(program *searchKey) ([]target, error) {
 		}
 	}
 	return hits, nil
+}
+
+// searchTexts has the store answer every text key of the program for all messages that are still open.
+func (s *session) searchTexts(program *searchKey, list []candidate, open []int) error {
+	if len(open) == 0 {
+		return nil
+	}
+	ids := make([]mailstore.MessageID, len(open))
+	for i, at := range open {
+		ids[i] = list[at].row.Message
+	}
+	for _, k := range program.textKeys(nil) {
+		hits, err := s.srv.be.Store.SearchText(s.ctx, ids, mailstore.TextQuery{Field: textFields[k.op], Header: k.field, Needle: k.text})
+		if err = s.unlessDamaged(err); err != nil {
+			return err
+		}
+		k.hits = hits
+	}
+	return nil
+}
+
+// textFields says where the store looks for the text of a key. Never assigned to.
+var textFields = map[searchOp]mailstore.TextField{
+	opSubject: mailstore.FieldSubject, opFrom: mailstore.FieldFrom, opTo: mailstore.FieldTo, opCc: mailstore.FieldCc,
+	opHeader: mailstore.FieldHeader, opBody: mailstore.FieldBody, opText: mailstore.FieldText,
+}
+
+// textKeys appends the keys of the program that ask for a text.
+func (k *searchKey) textKeys(list []*searchKey) []*searchKey {
+	if k.op.asksText() {
+		return append(list, k)
+	}
+	for _, kid := range k.kids {
+		list = kid.textKeys(list)
+	}
+	return list
 }
 
 // unlessDamaged lets a search go on when the store has passed over damaged messages: they match nothing, and the rest is still found.
@@ -163,28 +186,17 @@ func (k *searchKey) holds(m *subject) truth {
 	case opSince:
 		return certain(!day(m.row.Date().In(m.zone)).Before(k.at))
 	}
+	if k.op.asksText() {
+		if k.hits == nil {
+			return perhaps
+		}
+		return certain(k.hits[m.asked])
+	}
 	if m.meta == nil {
 		return perhaps
 	}
-	switch k.op {
-	case opSentBefore, opSentSince:
-		sent, known := sentDay(m.meta.Structure)
-		return certain(known && sent.Before(k.at) == (k.op == opSentBefore))
-	case opSubject, opFrom, opTo, opCc:
-		return certain(strings.Contains(mail.Fold(m.field(k.op)), k.text))
-	}
-	if m.content == nil {
-		return perhaps
-	}
-	switch k.op {
-	case opHeader:
-		return certain(k.inHeader(m))
-	case opBody:
-		return certain(m.bodyHas(k.text))
-	case opText:
-		return certain(m.headerHas(k.text) || m.bodyHas(k.text))
-	}
-	return never
+	sent, known := sentDay(m.meta.Structure)
+	return certain(known && sent.Before(k.at) == (k.op == opSentBefore))
 }
 
 // every is the conjunction; it stops at the first key that cannot hold.
@@ -213,104 +225,4 @@ func sentDay(st *mail.Structure) (time.Time, bool) {
 	}
 	t, valid := mail.ParseDate(text)
 	return day(t), valid
-}
-
-// field gives a decoded field of the envelope.
-func (m *subject) field(op searchOp) string {
-	if op == opSubject {
-		return m.meta.Structure.Subject()
-	}
-	if m.fields == nil {
-		f := m.meta.Structure.Fields()
-		m.fields = &f
-	}
-	list := m.fields.From
-	switch op {
-	case opTo:
-		list = m.fields.To
-	case opCc:
-		list = m.fields.Cc
-	}
-	var b strings.Builder
-	for _, a := range list {
-		b.WriteString(a.Name)
-		if a.Addr != "" {
-			b.WriteString(" <" + a.Addr + ">")
-		}
-		b.WriteString(", ")
-	}
-	return b.String()
-}
-
-// fail keeps the first error of reading; the search ends with it.
-func (m *subject) fail(err error) {
-	if m.err == nil {
-		m.err = err
-	}
-}
-
-func (m *subject) headers() mail.Header {
-	if m.header == nil {
-		raw := make([]byte, int64(len(m.meta.Prefix))+m.meta.Structure.HeaderLen)
-		if n, err := m.content.ReadAt(raw, 0); n < len(raw) {
-			m.fail(err)
-		}
-		m.header = mail.ParseHeader(raw)
-	}
-	return m.header
-}
-
-func (k *searchKey) inHeader(m *subject) bool {
-	for _, f := range m.headers() {
-		if strings.EqualFold(f.Name, k.field) && strings.Contains(mail.Fold(mail.DecodeHeader(f.Value)), k.text) {
-			return true
-		}
-	}
-	return false
-}
-
-func (m *subject) headerHas(text string) bool {
-	for _, f := range m.headers() {
-		if strings.Contains(mail.Fold(f.Name+": "+mail.DecodeHeader(f.Value)), text) {
-			return true
-		}
-	}
-	return false
-}
-
-func (m *subject) bodyHas(text string) bool {
-	return m.partHas(m.meta.Structure.Root(), text)
-}
-
-// partHas looks into the text parts, and into the headers of messages inside the message.
-func (m *subject) partHas(p *mail.Part, text string) bool {
-	if p == nil {
-		return false
-	}
-	for _, c := range p.Children {
-		if m.partHas(c, text) {
-			return true
-		}
-	}
-	if p.Message != nil && p.Message.Root != nil {
-		inner := p.Message.Root
-		raw, err := io.ReadAll(io.NewSectionReader(m.content.Body(), inner.Offset, inner.HeaderLen))
-		if err != nil {
-			m.fail(err)
-		}
-		for _, f := range mail.ParseHeader(raw) {
-			if strings.Contains(mail.Fold(f.Name+": "+mail.DecodeHeader(f.Value)), text) {
-				return true
-			}
-		}
-		return m.partHas(inner, text)
-	}
-	if p.IsMultipart() || p.Type != "text" {
-		return false
-	}
-	raw, err := io.ReadAll(io.LimitReader(p.Decoder(m.content.Body()), maxSearched))
-	if err != nil {
-		m.fail(err)
-	}
-	return strings.Contains(mail.Fold(mail.DecodeText(raw, p.Charset())), text)
 }
