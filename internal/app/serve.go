@@ -189,7 +189,7 @@ func (s *Server) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	background, _ := errgroup.WithContext(work)
-	for _, run := range []func(context.Context) error{r.Journal.Run, r.Workflow.Run, r.Transport.Run, s.collect} {
+	for _, run := range []func(context.Context) error{r.Journal.Run, r.Workflow.Run, r.Transport.Run, r.Mail.RunIndexer, s.collect} {
 		background.Go(func() error { return run(work) })
 	}
 	// One service that fails ends all: half a mail server is worse than none.
