@@ -32,7 +32,7 @@ type TextQuery struct {
 func (s *Store) SearchText(ctx context.Context, ids []MessageID, q TextQuery) ([]bool, error) {
 	look := query{field: q.Field, header: []byte(mail.Fold(q.Header)), needle: []byte(mail.Fold(q.Needle))}
 	hits := make([]bool, len(ids))
-	err := s.search(ctx, ids, append(needleGrams(look.needle, q.Field), look.headerGrams()...), q.Field <= FieldHeader, func(place int, t searchText) {
+	err := s.search(ctx, ids, append(needleGrams(look.needle, q.Field), look.headerGrams()...), q.Field, func(place int, t searchText) {
 		hits[place] = t.has(look)
 	})
 	return hits, err
@@ -54,9 +54,9 @@ type probe struct {
 }
 
 // search calls judge for every message that may have all of the grams. judge
-// is called by several goroutines, never twice for one place. With
-// headOnly the text may hold no body.
-func (s *Store) search(ctx context.Context, ids []MessageID, grams []gram, headOnly bool, judge func(place int, t searchText)) error {
+// is called by several goroutines, never twice for one place. Its text
+// may hold no more than the field needs.
+func (s *Store) search(ctx context.Context, ids []MessageID, grams []gram, field TextField, judge func(place int, t searchText)) error {
 	probes := make([]probe, len(ids))
 	for i, id := range ids {
 		probes[i] = probe{id: id, place: int32(i)} //nolint:gosec // a mailbox has less than 2^31 messages
@@ -76,7 +76,7 @@ func (s *Store) search(ctx context.Context, ids []MessageID, grams []gram, headO
 	for i := range bad {
 		part := suspects[i*chunk : min((i+1)*chunk, len(suspects))]
 		look := func() error {
-			err := s.judge(ctx, part, headOnly, judge)
+			err := s.judge(ctx, part, field, judge)
 			if errors.Is(err, ErrDamaged) {
 				bad[i], err = err, nil
 			}
@@ -208,7 +208,7 @@ func withUnread(ctx context.Context, r sqldb.Reader, list, probes []probe) ([]pr
 
 // judge finds the texts of the probes, in memory, in the index, or in the
 // messages themselves.
-func (s *Store) judge(ctx context.Context, probes []probe, headOnly bool, judge func(place int, t searchText)) error {
+func (s *Store) judge(ctx context.Context, probes []probe, field TextField, judge func(place int, t searchText)) error {
 	ids := make([]MessageID, 0, len(probes))
 	for _, p := range probes {
 		ids = append(ids, p.id)
@@ -230,9 +230,9 @@ func (s *Store) judge(ctx context.Context, probes []probe, headOnly bool, judge 
 		return err
 	}
 	var bad error
-	if headOnly {
+	if field <= FieldHeader {
 		news := slices.DeleteFunc(slices.Clone(missing), func(id MessageID) bool { return probes[from(probes, id)].known })
-		if bad = s.readHeads(ctx, news, see); bad != nil && !errors.Is(bad, ErrDamaged) {
+		if bad = s.readHeads(ctx, news, field, see); bad != nil && !errors.Is(bad, ErrDamaged) {
 			return bad
 		}
 	}
@@ -248,12 +248,15 @@ func (s *Store) judge(ctx context.Context, probes []probe, headOnly bool, judge 
 	return bad
 }
 
-// readHeads makes texts without a body; messages whose header is not kept
-// apart are left out.
-func (s *Store) readHeads(ctx context.Context, ids []MessageID, see func(MessageID, searchText)) error {
+// readHeads makes texts without a body, and for a field of the envelope
+// without the header; messages whose header is not kept apart are left out.
+func (s *Store) readHeads(ctx context.Context, ids []MessageID, field TextField, see func(MessageID, searchText)) error {
 	var x texts
 	return s.Metas(ctx, ids, func(m *Meta) error {
-		if m.HasHeader() {
+		switch {
+		case field != FieldHeader:
+			see(m.Message, x.envelope(x.out[:0], m))
+		case m.HasHeader():
 			see(m.Message, x.head(x.out[:0], m, slices.Concat(m.Prefix, m.Header)))
 		}
 		return nil

@@ -46,7 +46,7 @@ func (s *Store) SearchFuzzy(ctx context.Context, ids []MessageID, q TextQuery) (
 		}
 	}
 	scores := make([]int, len(ids))
-	err := s.search(ctx, ids, append(grams, look.headerGrams()...), q.Field <= FieldHeader, func(place int, t searchText) {
+	err := s.search(ctx, ids, append(grams, look.headerGrams()...), q.Field, func(place int, t searchText) {
 		scores[place] = t.score(look, words)
 	})
 	if err != nil && !errors.Is(err, ErrDamaged) {

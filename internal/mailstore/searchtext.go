@@ -195,15 +195,21 @@ func unreadable(id MessageID, err error) error {
 // head appends all sections but the body's to dst; raw is the header with the
 // prefix.
 func (x *texts) head(dst searchText, m *Meta, raw []byte) searchText {
+	x.out = x.envelope(dst, m)
+	x.left = maxHeaderText
+	x.header(raw)
+	return append(x.out, endSection)
+}
+
+// envelope appends the sections of the envelope.
+func (x *texts) envelope(dst searchText, m *Meta) searchText {
 	x.out = dst
 	for _, s := range envelopeTexts(m.Structure) {
 		x.left = maxHeaderText
 		x.put(s)
 		x.out = append(x.out, endSection)
 	}
-	x.left = maxHeaderText
-	x.header(raw)
-	return append(x.out, endSection)
+	return x.out
 }
 
 // put appends a folded text as far as there is room.
