@@ -119,8 +119,14 @@ func (c *conn) admit(verb string, args []byte) (stream bool, ref refusal) {
 	if ref := c.check(verb); ref.given() {
 		return false, ref
 	}
-	// The last literal of APPEND is the message, which is streamed. One directly behind the verb is the mailbox name.
-	return verb == "APPEND" && len(bytes.TrimLeft(args, " ")) > 0, refusal{}
+	// From the message on, APPEND and REPLACE take their literals themselves. The mailbox name before it is collected.
+	switch before := bytes.TrimSpace(args); verb {
+	case "APPEND":
+		return len(before) > 0, refusal{}
+	case "REPLACE", "UID REPLACE":
+		return bytes.IndexByte(before, ' ') > 0, refusal{}
+	}
+	return false, refusal{}
 }
 
 // check tells whether the verb is known and allowed in the present state.

@@ -154,7 +154,7 @@ func TestDefect_I5_CutAppendStoresNothing(t *testing.T) {
 func TestDefect_I6_OctetsBehindAppendAreAnswered(t *testing.T) {
 	w := plain(t)
 	c := w.login("canbo")
-	for _, tail := range []string{" junk", ")", " (\\Seen) {3+}\r\nabc", " {16+}\r\n" + pwned, " {5}"} {
+	for _, tail := range []string{" junk", ")", " (\\Recent) {3+}\r\nabc", " x {16+}\r\n" + pwned, "{5}"} {
 		c.refused("APPEND INBOX {12+}\r\nSubject: x\r\n"+tail, "BAD")
 		c.alive()
 	}

@@ -42,6 +42,11 @@ func parseNumSet(b []byte) (numSet, bool) {
 	return s, true
 }
 
+// single tells whether the set is one number.
+func (s numSet) single() bool {
+	return !s.saved && len(s.ranges) == 1 && s.ranges[0].lo == s.ranges[0].hi
+}
+
 func parseSetNumber(b []byte) (uint32, bool) {
 	if len(b) == 1 && b[0] == '*' {
 		return star, true

@@ -80,6 +80,8 @@ func lookup(verb string) (e entry, found bool) { //nolint:funlen,gocyclo // a ta
 		return entry{need: authenticated, how: own, run: (*session).runSetQuota}, true
 	case "APPEND":
 		return entry{need: authenticated, how: own, run: (*session).runAppend}, true
+	case "REPLACE", "UID REPLACE":
+		return entry{need: selected, how: own, run: (*session).runReplace}, true
 	case "IDLE":
 		return entry{need: authenticated, how: own, run: (*session).runIdle}, true
 	case "CHECK", "CLOSE", "UNSELECT", "EXPUNGE":

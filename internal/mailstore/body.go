@@ -27,19 +27,26 @@ type Body struct {
 	scan  *mail.Scanner
 	buf   *[]byte
 	spool *blob.Writer // once the body is over the limit
+	limit int          // octets kept in memory
 	err   error
 	done  bool
 }
 
 // NewBody begins an incoming message.
-func (s *Store) NewBody() *Body {
+func (s *Store) NewBody() *Body { return s.newBody(s.opt.InlineLimit) }
+
+// NewFileBody is [Store.NewBody] for somebody who holds many messages at once:
+// whatever its size, the message goes to a file.
+func (s *Store) NewFileBody() *Body { return s.newBody(0) }
+
+func (s *Store) newBody(limit int) *Body {
 	buf, ok := s.buffers.Get().(*[]byte)
 	if !ok {
 		b := make([]byte, 0, 16<<10)
 		buf = &b
 	}
 	*buf = (*buf)[:0]
-	return &Body{s: s, scan: mail.NewScanner(s.opt.Limits), buf: buf}
+	return &Body{s: s, scan: mail.NewScanner(s.opt.Limits), buf: buf, limit: limit}
 }
 
 // Write takes the next octets. An error (of kind Exhausted when the disk is
@@ -51,7 +58,7 @@ func (b *Body) Write(p []byte) (int, error) {
 	if b.done {
 		return 0, fs.ErrClosed
 	}
-	if b.spool == nil && len(*b.buf)+len(p) > b.s.opt.InlineLimit {
+	if b.spool == nil && len(*b.buf)+len(p) > b.limit {
 		if b.err = b.toSpool(); b.err != nil {
 			return 0, b.err
 		}
@@ -146,6 +153,16 @@ type Finished struct {
 	released  bool
 	structure []byte
 	header    []byte // the first octets, when they are kept apart
+}
+
+// Held returns how many octets of memory the message takes until Release,
+// beside what Scan holds.
+func (f *Finished) Held() int64 {
+	n := int64(len(f.structure))
+	if f.inline != nil {
+		n += int64(len(*f.inline))
+	}
+	return n
 }
 
 // ReadAt reads the received octets, for looking into parts. Not for several

@@ -138,25 +138,32 @@ type Item struct {
 // [ErrNoMailbox], [ErrOverQuota], [ErrBadKeyword] or [ErrTooManyKeywords].
 func (s *Store) Append(ctx context.Context, mailbox MailboxID, items ...Item) (uids []UID, err error) {
 	err = s.db.Update(ctx, func(tx *sqldb.Tx) error {
-		now := s.opt.Now()
-		uids = make([]UID, len(items))
-		for i, it := range items {
-			msg, err := s.Store(ctx, tx, it.Body, nil, now)
-			if err != nil {
-				return err
-			}
-			bits, err := s.Bits(ctx, tx, mailbox, it.Flags)
-			if err != nil {
-				return err
-			}
-			if uids[i], err = s.Deliver(ctx, tx, mailbox, msg, bits, it.Date); err != nil {
-				return err
-			}
-		}
-		return nil
+		uids, err = s.Put(ctx, tx, mailbox, items...)
+		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	return uids, nil
+}
+
+// Put is [Store.Append] as part of a transaction, which must fail when Put
+// does.
+func (s *Store) Put(ctx context.Context, tx *sqldb.Tx, mailbox MailboxID, items ...Item) ([]UID, error) {
+	now := s.opt.Now()
+	uids := make([]UID, len(items))
+	for i, it := range items {
+		msg, err := s.Store(ctx, tx, it.Body, nil, now)
+		if err != nil {
+			return nil, err
+		}
+		bits, err := s.Bits(ctx, tx, mailbox, it.Flags)
+		if err != nil {
+			return nil, err
+		}
+		if uids[i], err = s.Deliver(ctx, tx, mailbox, msg, bits, it.Date); err != nil {
+			return nil, err
+		}
 	}
 	return uids, nil
 }

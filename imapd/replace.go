@@ -1,0 +1,93 @@
+package imapd
+
+import (
+	"context"
+	"strings"
+
+	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
+)
+
+var (
+	errNoSource   = refuse("NONEXISTENT", "No such message")
+	errSourceGone = refuse("EXPUNGEISSUED", "The message has been expunged")
+)
+
+// runReplace answers REPLACE and UID REPLACE (RFC 8508): the message of APPEND takes the place of another one, in one transaction, so
+// that neither both nor none of them are ever there.
+func (s *session) runReplace(cmd *command) result {
+	a := newAppender(s, cmd)
+	defer a.close()
+	source, err := a.source()
+	var uids []mailstore.UID
+	if err == nil {
+		uids, err = a.replace(source)
+	}
+	if err != nil {
+		return a.refuse(err, cmd.tag)
+	}
+	// The code must come before EXPUNGE, hence in a line of its own.
+	if err := s.out(okCode(a.uidCode(uids), "Replacement message ready").append(nil, "")); err != nil {
+		return s.lost(err)
+	}
+	return answer(ok("REPLACE completed"))
+}
+
+// source reads which message is to be replaced. It is looked for before anything is sent.
+func (a *appender) source() (mailstore.UID, error) {
+	b := a.s.box
+	var set numSet
+	valid := false
+	if a.l.sp() {
+		if set, valid = a.l.numSet(); valid {
+			valid = set.single()
+		}
+	}
+	uid := strings.HasPrefix(a.s.req.verb, "UID ")
+	switch {
+	case !valid:
+		return 0, errSyntax("Expected: REPLACE number mailbox [(flags)] [date] literal")
+	case b.invalid(set, uid):
+		return 0, errSyntax("No such message")
+	case b.readOnly:
+		return 0, errBoxReadOnly
+	case workflowOnly(b.role):
+		return 0, errKeepDocuments
+	}
+	list := b.uids(set, uid)
+	if len(list) == 0 {
+		return 0, errNoSource
+	}
+	return list[0], nil
+}
+
+func (a *appender) replace(source mailstore.UID) (uids []mailstore.UID, err error) {
+	if err := a.mailbox(); err != nil {
+		return nil, err
+	}
+	if err := a.message(); err != nil {
+		return nil, err
+	}
+	if err := a.end(); err != nil {
+		return nil, err
+	}
+	store := a.s.srv.be.Store
+	err = store.Update(a.s.ctx, func(tx *sqldb.Tx) error {
+		uids, err = a.swap(a.s.ctx, tx, source)
+		return err
+	})
+	return uids, err
+}
+
+// swap removes first, so that the room of the old message counts for the new one.
+func (a *appender) swap(ctx context.Context, tx *sqldb.Tx, source mailstore.UID) ([]mailstore.UID, error) {
+	store := a.s.srv.be.Store
+	gone, err := store.Remove(ctx, tx, a.s.box.id, mailstore.UIDs(source))
+	if err != nil {
+		return nil, err
+	}
+	if len(gone.UIDs) == 0 {
+		return nil, errSourceGone
+	}
+	return store.Put(ctx, tx, a.box.ID, a.items...)
+}
