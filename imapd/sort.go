@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// sortCaps is the capabilities of finding, ordering and describing messages, each with the blank behind.
+const sortCaps = "SORT SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT "
+
 // sortField is what a sort key compares (RFC 5256, section 3; RFC 5957).
 type sortField uint8
 

@@ -96,6 +96,10 @@ func lookup(verb string) (e entry, found bool) { //nolint:funlen,gocyclo // a ta
 		return entry{need: selected, how: own, run: (*session).runSort, held: true}, true
 	case "UID SORT":
 		return entry{need: selected, how: own, run: (*session).runSort}, true
+	case "THREAD":
+		return entry{need: selected, how: own, run: (*session).runThread, held: true}, true
+	case "UID THREAD":
+		return entry{need: selected, how: own, run: (*session).runThread}, true
 	case "FETCH":
 		return entry{need: selected, how: rewritten, run: (*session).runFetch, held: true}, true
 	case "UID FETCH":
