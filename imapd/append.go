@@ -81,3 +81,11 @@ func (s *session) mayAppend(m mailstore.Mailbox) error {
 	}
 	return s.srv.be.Workflow.MayAppend(s.ctx, m.ID)
 }
+
+// checkUpload asks the guard about a message that the client brings.
+func (s *session) checkUpload(f *mailstore.Finished) error {
+	if s.srv.be.Guard == nil {
+		return nil
+	}
+	return s.srv.be.Guard.CheckUpload(s.ctx, s.user.ID, s.c.Remote(), f)
+}

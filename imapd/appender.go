@@ -152,6 +152,9 @@ func (a *appender) message() error {
 	if m.Defects&mail.DefectNUL != 0 && !eight {
 		return refuse("CANNOT", "Message holds NUL octets")
 	}
+	if err := a.s.checkUpload(it.Body); err != nil {
+		return err
+	}
 	if a.memory += m.HeaderLen + it.Body.Held(); a.memory > maxAppendMemory {
 		return refuse("LIMIT", "Too many messages at once")
 	}

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"strings"
 
+	"vanthu/internal/directory"
 	"vanthu/internal/fault"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
 	"vanthu/internal/wire"
 )
 
@@ -158,6 +161,19 @@ func (x *exchange) login() (credentials, error) {
 	return credentials{string(user), string(password)}, nil
 }
 
+// ensureMailboxes gives an account that never had mail its folders: every client expects an INBOX.
+func (s *session) ensureMailboxes(id directory.AccountID) error {
+	store := s.srv.be.Store
+	err := store.View(s.ctx, func(r sqldb.Reader) error {
+		_, err := store.Inbox(s.ctx, r, mailstore.Owner{Account: id})
+		return err
+	})
+	if !errors.Is(err, mailstore.ErrNoMailbox) {
+		return err
+	}
+	return store.Update(s.ctx, func(tx *sqldb.Tx) error { return store.EnsureAccount(s.ctx, tx, id) })
+}
+
 // Login implements imapserver.Session; its arguments are those of our stub, the real ones lie in the request.
 func (s *session) Login(_, _ string) (err error) {
 	defer s.guard("LOGIN", &err)
@@ -166,6 +182,9 @@ func (s *session) Login(_, _ string) (err error) {
 		return no("SERVERBUG", "Internal error").asError()
 	}
 	acct, err := s.authenticate(*cred)
+	if err == nil {
+		err = s.ensureMailboxes(acct.ID)
+	}
 	if err == nil {
 		err = s.srv.enter(s, acct.ID)
 	}

@@ -31,11 +31,18 @@ type Workflow interface {
 	MayAppend(ctx context.Context, mailbox mailstore.MailboxID) error
 }
 
-// Backend is what an IMAP server works on. Workflow may be nil: then workflow folders cannot be changed at all.
+// Guard refuses messages that must not lie in this system, whoever brings them.
+type Guard interface {
+	// CheckUpload looks at a message that a client puts into a mailbox; when it refuses, it has discarded the message.
+	CheckUpload(ctx context.Context, account directory.AccountID, client netip.AddrPort, f *mailstore.Finished) error
+}
+
+// Backend is what an IMAP server works on. Guard may be nil: then every message may be put into a mailbox. Workflow may be nil: then workflow folders cannot be changed at all.
 type Backend struct {
 	Directory *directory.Directory
 	Store     *mailstore.Store
 	Workflow  Workflow
+	Guard     Guard
 }
 
 // Options tunes a Server; the zero value works, without TLS and therefore without log-ins.

@@ -9,6 +9,7 @@ import (
 
 	"vanthu/internal/control"
 	"vanthu/internal/directory"
+	"vanthu/internal/fault"
 )
 
 func (c *cli) groupCmd() *cobra.Command {
@@ -71,17 +72,17 @@ func (c *cli) groupSet() *cobra.Command {
 }
 
 func (c *cli) groupRemove() *cobra.Command {
-	return c.remover("remove ADDRESS", "Remove a group; its members stay", control.CallGroupRemove)
+	return c.remover("remove ADDRESS", "Remove a group; its members stay", control.CallGroupRemove, control.CallGroupList)
 }
 
 // remover removes what a call names, or only says what it would remove.
-func (c *cli) remover(use, short, call string) *cobra.Command {
+func (c *cli) remover(use, short, call, list string) *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: cobra.ExactArgs(1),
 		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
 			if dryRun {
-				return line("%s would be removed", args[0])(c.out)
+				return c.wouldRemove(cmd, list, args[0])
 			}
 			return answer(cmd, c, call, control.Named{Name: args[0]}, func(w io.Writer, _ control.None) error {
 				return line("%s removed", args[0])(w)
@@ -90,6 +91,20 @@ func (c *cli) remover(use, short, call string) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be removed")
 	return cmd
+}
+
+// wouldRemove says that something would be removed, if it is there at all.
+func (c *cli) wouldRemove(cmd *cobra.Command, list, address string) error {
+	var there []struct{ Address string }
+	if err := c.call(cmd.Context(), list, control.None{}, &there, nil); err != nil {
+		return err
+	}
+	for _, x := range there {
+		if strings.EqualFold(x.Address, address) {
+			return line("%s would be removed", address)(c.out)
+		}
+	}
+	return fault.Newf(fault.NotFound, "there is no %s", address)
 }
 
 func (c *cli) aliasCmd() *cobra.Command {
@@ -113,7 +128,7 @@ func (c *cli) aliasCmd() *cobra.Command {
 		}),
 	}
 	return parent("alias", "Further addresses", list, add,
-		c.remover("remove ADDRESS", "Remove an alias; who it led to stays", control.CallAliasRemove))
+		c.remover("remove ADDRESS", "Remove an alias; who it led to stays", control.CallAliasRemove, control.CallAliasList))
 }
 
 func (c *cli) mailboxCmd() *cobra.Command {

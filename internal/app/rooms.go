@@ -124,6 +124,7 @@ func (r *Rooms) connect() error {
 	}, delivery.Options{
 		Hostname: Hostname(cfg), DedupeWindow: dedupe, Now: opt.Now, Log: opt.Log,
 		HasRoute: func(domain string) bool { return r.Transport.HasRoute(domain) },
+		Room:     (&diskRoom{dir: cfg.DataDir, least: int64(cfg.Limits.MinFree), now: opt.Now}).check,
 	})
 	r.Transport = transport.New(r.DB, r.Queue, messages{r.Mail}, r.Delivery, transport.Options{
 		Hostname: Hostname(cfg), Routes: routes, Workers: cfg.Queue.Workers, Now: opt.Now, Log: opt.Log,

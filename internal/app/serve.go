@@ -127,7 +127,7 @@ func (s *Server) makeServices() (err error) {
 	if err != nil {
 		return err
 	}
-	s.imap, err = imapd.New(imapd.Backend{Directory: r.Directory, Store: r.Mail, Workflow: r.Workflow}, imapd.Options{
+	s.imap, err = imapd.New(imapd.Backend{Directory: r.Directory, Store: r.Mail, Workflow: r.Workflow, Guard: r.Delivery}, imapd.Options{
 		TLS: s.tls(), AllowInsecureAuthOnLoopback: cfg.SMTP.AllowPlaintextAuthOnLoopback,
 		AppendLimit: int64(cfg.SMTP.MaxMessageMiB) << 20, SessionsPerUser: cfg.IMAP.SessionsPerAccount,
 		Gate: people, Log: r.opt.Log, Now: r.opt.Now,

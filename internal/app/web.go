@@ -4,12 +4,10 @@ import (
 	"context"
 	"net"
 	"strconv"
-	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"vanthu/internal/fault"
 	"vanthu/internal/portal"
 	"vanthu/internal/sqldb"
 )
@@ -40,7 +38,9 @@ func (s *Server) makePortal() error {
 		Registry: s.metrics(), MetricsAllow: cfg.HTTP.MetricsFrom, Log: s.rooms.opt.Log, Now: s.rooms.opt.Now,
 		Checks: []portal.Check{
 			{Name: "database", Probe: s.probeDatabase},
-			{Name: "disk", Probe: s.probeDisk},
+			{Name: "disk", Probe: func(context.Context) error {
+				return (&diskRoom{dir: cfg.DataDir, least: int64(cfg.Limits.MinFree)}).look()
+			}},
 		},
 	})
 	return err
@@ -65,19 +65,6 @@ func (s *Server) probeDatabase(ctx context.Context) error {
 		var one int
 		return tx.QueryRow(ctx, `SELECT 1`).Scan(&one)
 	})
-}
-
-// probeDisk checks that there is the room that the configuration asks for.
-func (s *Server) probeDisk(context.Context) error {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(s.rooms.Config.DataDir, &st); err != nil {
-		return err
-	}
-	free := int64(st.Bavail) * st.Bsize
-	if free < int64(s.rooms.Config.Limits.MinFree) {
-		return fault.Newf(fault.Exhausted, "only %d MiB are free in %s", free>>20, s.rooms.Config.DataDir)
-	}
-	return nil
 }
 
 // counters are the numbers that the status and the metrics show.

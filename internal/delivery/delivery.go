@@ -42,8 +42,12 @@ type Options struct {
 	// DedupeWindow is how long an identical message of the same sender to the
 	// same recipients counts as sent again; 0 means 24 hours, less means never.
 	DedupeWindow time.Duration
-	Now          func() time.Time // nil means time.Now
-	Log          *slog.Logger     // nil discards
+	// Room says why nothing new can be taken, when the disk has too little
+	// room left: reading and deleting must still be possible. Nil means there
+	// always is. It is asked for every message and must be quick.
+	Room func() error
+	Now  func() time.Time // nil means time.Now
+	Log  *slog.Logger     // nil discards
 }
 
 // Delivery accepts messages. Its methods may be called concurrently.
@@ -68,6 +72,9 @@ type Stats struct {
 func New(stores Stores, opt Options) *Delivery {
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if opt.Room == nil {
+		opt.Room = func() error { return nil }
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)

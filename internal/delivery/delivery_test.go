@@ -337,6 +337,48 @@ func TestWhatIsRefusedLeavesNothing(t *testing.T) {
 	}
 }
 
+// IMAP APPEND is another door for messages.
+func TestUploadsAreGuarded(t *testing.T) {
+	w := newWorld(t)
+	upload := func(message string) error {
+		b := w.mail.NewBody()
+		if _, err := io.WriteString(b, message); err != nil {
+			t.Fatal(err)
+		}
+		fin, err := b.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := fin.Release(); err != nil {
+				t.Error(err)
+			}
+		}()
+		return w.delivery.CheckUpload(t.Context(), w.ids[clerk], netip.MustParseAddrPort("192.0.2.1:5"), fin)
+	}
+	if err := upload(letter(clerk, "xa1@p.test", "ban nhap", "u1", "bí mật nghề nghiệp")); err != nil {
+		t.Errorf("an ordinary draft: %v", err)
+	}
+	if err := upload(letter(clerk, "xa1@p.test", "ban nhap", "u2", "TỐI MẬT")); fault.KindOf(err) != fault.Denied {
+		t.Errorf("a draft with a secrecy mark = %v, want denied", err)
+	}
+	if got := w.count(`SELECT count(*) FROM journal WHERE type = 'incident.secrecy'`); got != 1 {
+		t.Errorf("%d incidents, want 1", got)
+	}
+}
+
+func TestFullDiskTakesNothingNew(t *testing.T) {
+	w := newWorld(t)
+	full := fault.New(fault.Exhausted, fault.Text{EN: "full"})
+	d := delivery.New(delivery.Stores{
+		DB: w.db, Directory: w.dir, Mail: w.mail, Documents: docstore.New(docstore.Options{}), Queue: w.queue,
+	}, delivery.Options{Hostname: "mail.p.test", Room: func() error { return full }})
+	_, err := d.Begin(t.Context(), w.origin(clerk), mail.Envelope{To: []mail.Recipient{{Addr: address(t, "xa1@p.test")}}})
+	if fault.KindOf(err) != fault.Exhausted {
+		t.Errorf("Begin = %v, want exhausted", err)
+	}
+}
+
 func TestSameMessageAgain(t *testing.T) {
 	w := newWorld(t)
 	doc := letter(clerk, "cac-xa@p.test", "[12/BC-SNV] bao cao", "s1", "x")

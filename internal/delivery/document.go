@@ -3,8 +3,6 @@ package delivery
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"vanthu/internal/directory"
 	"vanthu/internal/edoc"
 	"vanthu/internal/fault"
-	"vanthu/internal/journal"
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/sqldb"
@@ -57,12 +54,10 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 		})
 	}
 	rec := edoc.Recognize(input)
-	secret, err := secretText(m.Root, fin)
-	if err != nil {
+	if err := in.d.guardSecrets(ctx, fin, carrier{
+		actor: in.actor(), ref: string(in.id), client: in.origin.Remote, session: in.origin.Session, mark: rec.Secret,
+	}); err != nil {
 		return nil, err
-	}
-	if max(secret, rec.Secret) != edoc.SecretNone {
-		return nil, in.refuseSecret(ctx, fin)
 	}
 	if !toUnits || !rec.IsDocument() {
 		return nil, nil //nolint:nilnil // ordinary mail
@@ -81,34 +76,6 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 		return nil, err
 	}
 	return doc, nil
-}
-
-// maxSecretText is how much of a text part is searched for a secrecy mark, in
-// octets before decoding: marks stand on the first page.
-const maxSecretText = 200 << 10
-
-// secretText looks for a line that is a secrecy mark in every text part, also
-// in attached ones and in those of attached messages.
-func secretText(p *mail.Part, r io.ReaderAt) (edoc.SecretLevel, error) {
-	if p.Message != nil {
-		return secretText(p.Message.Root, r)
-	}
-	level := edoc.SecretNone
-	for _, c := range p.Children {
-		l, err := secretText(c, r)
-		if err != nil {
-			return level, err
-		}
-		level = max(level, l)
-	}
-	if p.Type != "text" || p.IsMultipart() {
-		return level, nil
-	}
-	text, err := io.ReadAll(io.LimitReader(p.Decoder(r), maxSecretText))
-	if err != nil {
-		return level, fmt.Errorf("read a text part: %w", err)
-	}
-	return max(level, edoc.CheckSecret("", string(text))), nil
 }
 
 // errDeclaration tells the sender what is wrong with the document's data.
@@ -252,27 +219,4 @@ func (doc *document) appendTrace(b []byte) []byte {
 		b = fmt.Appendf(b, "X-VB-Don-Vi-Gui: %s\r\n", doc.issuer.Code)
 	}
 	return b
-}
-
-// refuseSecret writes the incident without keeping anything of the content
-// but its hash: state secrets must not lie in this system (Luật BVBMNN
-// 117/2025/QH15; QĐ 28/2018/QĐ-TTg, article 1).
-func (in *Incoming) refuseSecret(ctx context.Context, fin *mailstore.Finished) error {
-	err := in.d.stores.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		_, err := journal.Append(ctx, tx, journal.Event{
-			At: in.d.opt.Now(), Type: "incident.secrecy", Actor: in.actor(), Subject: string(in.id),
-			Data: map[string]any{
-				"sha256": hex.EncodeToString(fin.SHA256[:]), "size": fin.Size, "client": in.origin.Remote.String(),
-			},
-		})
-		return err
-	})
-	if err := errors.Join(err, in.d.stores.Mail.Discard(ctx, fin)); err != nil {
-		return err
-	}
-	in.d.opt.Log.Warn("message with a secrecy mark refused", "queue_id", string(in.id), "session", in.origin.Session)
-	return fault.New(fault.Denied, fault.Text{
-		EN: "the message bears a state secrecy mark; this system neither keeps nor passes it on: see your secrecy officer",
-		VI: "nội dung có dấu chỉ độ mật; hệ thống không lưu và không chuyển; hãy liên hệ cán bộ bảo vệ bí mật nhà nước",
-	})
 }

@@ -46,6 +46,9 @@ type Accepted struct {
 // Begin starts to take a message in. Every recipient has passed
 // CheckRecipient; each mailbox gets the message once, whatever ways lead there.
 func (d *Delivery) Begin(_ context.Context, o Origin, env mail.Envelope) (*Incoming, error) {
+	if err := d.opt.Room(); err != nil {
+		return nil, err
+	}
 	in := &Incoming{d: d, origin: o, env: env, id: newQueueID(d.opt.Now())}
 	if err := in.expand(d.stores.Directory.Snapshot()); err != nil {
 		return nil, err
@@ -353,11 +356,15 @@ func (in *Incoming) actor() journal.Actor {
 	if in.origin.Account == 0 {
 		return journal.Actor{Kind: journal.ActorExternal, Name: in.env.From.String()}
 	}
-	name := ""
-	if a, ok := in.d.stores.Directory.Snapshot().Account(in.origin.Account); ok {
-		name = a.Login.String()
+	return in.d.accountActor(in.origin.Account)
+}
+
+func (d *Delivery) accountActor(id directory.AccountID) journal.Actor {
+	by := journal.Actor{Kind: journal.ActorAccount, ID: int64(id)}
+	if a, ok := d.stores.Directory.Snapshot().Account(id); ok {
+		by.Name = a.Login.String()
 	}
-	return journal.Actor{Kind: journal.ActorAccount, ID: int64(in.origin.Account), Name: name}
+	return by
 }
 
 // acceptedData is what the journal keeps of an acceptance: who, to whom, which

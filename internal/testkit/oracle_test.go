@@ -388,6 +388,24 @@ func TestOracle09_SecrecyMark(t *testing.T) {
 	}
 }
 
+// APPEND is no way round the guard, in the person's folders or the unit's.
+func TestSecrecyMarkByAppend(t *testing.T) {
+	t.Parallel()
+	s := testkit.Start(t, testkit.Options{})
+	c := s.IMAP(t, issuer)
+	for _, size := range []int{100, 150 << 10} {
+		b := testkit.Message(issuer, "ban nhap", fmt.Sprint("ap", size), xa01)
+		b.Text = "TUYỆT MẬT\n" + strings.Repeat("noi dung dai\n", size/13)
+		for _, box := range []string{"Drafts", "INBOX"} {
+			if _, _, err := c.Cmd("APPEND %s {%d}\r\n%s", box, len(b.Bytes()), b.Bytes()); err == nil {
+				t.Errorf("%d octets were put into %s", size, box)
+			}
+		}
+	}
+	counts(t, s, map[string]int{qMessages: 0, `SELECT count(*) FROM journal WHERE type = 'incident.secrecy'`: 4})
+	noBlobs(t, s)
+}
+
 func noBlobs(t *testing.T, s *testkit.Server) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(s.Config.DataDir, "blobs"), func(path string, d fs.DirEntry, err error) error {
