@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"vanthu/internal/fault"
-	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
 )
 
@@ -137,7 +136,7 @@ func (it *fetchItem) read(c *mailstore.Content) (io.Reader, int64, error) {
 	if _, err := c.ReadAt(raw, off); err != nil && !errors.Is(err, io.EOF) {
 		return nil, 0, err
 	}
-	raw = mail.FilterHeader(raw, it.names, it.what == sectionFieldsNot)
+	raw = it.filter.Append(nil, raw)
 	from, count := it.clip(int64(len(raw)))
 	return strings.NewReader(string(raw[from : from+count])), count, nil
 }

@@ -285,11 +285,13 @@ func (it *fetchItem) place(m *mailstore.Meta) (off, n int64, exists bool) {
 // header writes a BODY[HEADER...] item of the whole message from what is kept apart from its body.
 func (f *fetcher) header(it *fetchItem, m *mailstore.Meta) {
 	f.buf = append(f.buf, it.label...)
-	f.head = append(append(f.head[:0], m.Prefix...), m.Header...)
-	raw := f.head
-	if it.what == sectionFields || it.what == sectionFieldsNot {
-		raw = mail.FilterHeader(raw, it.names, it.what == sectionFieldsNot)
+	f.head = f.head[:0]
+	if it.filter != nil {
+		f.head = it.filter.Append(it.filter.Append(f.head, m.Prefix), m.Header)
+	} else {
+		f.head = append(append(f.head, m.Prefix...), m.Header...)
 	}
+	raw := f.head
 	from, count := it.clip(int64(len(raw)))
 	f.literal("{", count)
 	f.buf = append(f.buf, raw[from:from+count]...)
@@ -323,7 +325,7 @@ func (f *fetcher) section(it *fetchItem, m *mailstore.Meta, c *mailstore.Content
 				return f.torn(err)
 			}
 		}
-		raw = mail.FilterHeader(raw, it.names, it.what == sectionFieldsNot)
+		raw = it.filter.Append(nil, raw)
 		from, count := it.clip(int64(len(raw)))
 		f.literal("{", count)
 		f.buf = append(f.buf, raw[from:from+count]...)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"vanthu/internal/mail"
 )
 
 // fetchKind is a data item of FETCH (RFC 9051, section 6.4.5).
@@ -48,7 +50,7 @@ type fetchItem struct {
 	label   string // as the answer names it, with the blank behind: "BODY[1.MIME]<0> "
 	path    []int
 	what    sectionWhat
-	names   []string // lower case, of sectionFields and sectionFieldsNot
+	filter  *mail.HeaderFilter // of sectionFields and sectionFieldsNot
 	partial bool
 	from    int64 // of partial
 	count   int64
@@ -239,19 +241,21 @@ func parseSectionText(l *lexer, it *fetchItem, out []byte) ([]byte, bool) {
 			return out, false
 		}
 		out = append(out, " ("...)
+		var names []string
 		ok := l.list(func() bool {
 			name, ok := l.astring()
-			if !ok || !fieldName(name) || len(it.names) == maxHeaderNames {
+			if !ok || !fieldName(name) || len(names) == maxHeaderNames {
 				return false
 			}
-			if len(it.names) > 0 {
+			if len(names) > 0 {
 				out = append(out, ' ')
 			}
 			out = appendAString(out, name, false)
-			it.names = append(it.names, strings.ToLower(name))
+			names = append(names, name)
 			return true
 		})
-		return append(out, ')'), ok && len(it.names) > 0
+		it.filter = mail.NewHeaderFilter(names, it.what == sectionFieldsNot)
+		return append(out, ')'), ok && len(names) > 0
 	default:
 		return out, false
 	}

@@ -67,7 +67,7 @@ func FuzzScanner(f *testing.F) {
 		walkParts(m.Root, func(p *Part) { readPart(t, raw, p) })
 		header := raw[:m.HeaderLen]
 		names := []string{"subject", "To", "content-type"}
-		only, not := FilterHeader(header, names, false), FilterHeader(header, names, true)
+		only, not := NewHeaderFilter(names, false).Append(nil, header), NewHeaderFilter(names, true).Append(nil, header)
 		blank := len(header)
 		for at := 0; at < len(header); {
 			end := at + nextLine(header[at:])

@@ -179,43 +179,62 @@ func nextLine(b []byte) int {
 	return len(b)
 }
 
-// FilterHeader gives those fields of a raw header block whose names are in
-// names, or with omit those whose names are not, byte for byte and with the
-// empty line. Lines that are no field count as fields of another name. It is
-// what BODY[HEADER.FIELDS] and BODY[HEADER.FIELDS.NOT] show, RFC 9051,
-// section 6.4.5.
-func FilterHeader(raw []byte, names []string, omit bool) []byte {
-	set := make(map[string]bool, len(names))
+// HeaderFilter chooses fields of header blocks by their names: what
+// BODY[HEADER.FIELDS] and BODY[HEADER.FIELDS.NOT] show, RFC 9051, section
+// 6.4.5. It is made once for many messages and may be used concurrently.
+type HeaderFilter struct {
+	names [][]byte
+	sizes uint64 // bit n: there is a name of n octets; names of 64 and more set bit 63
+	omit  bool
+}
+
+// NewHeaderFilter makes a filter that keeps the fields whose names are in
+// names, in any case, or with omit those whose names are not.
+func NewHeaderFilter(names []string, omit bool) *HeaderFilter {
+	f := &HeaderFilter{omit: omit}
 	for _, n := range names {
-		set[strings.ToLower(n)] = true
+		f.names = append(f.names, []byte(n))
+		f.sizes |= 1 << min(len(n), 63)
 	}
-	var out, key []byte
-	take := omit
+	return f
+}
+
+// Append appends the chosen fields of a raw header block to dst, byte for byte
+// and with the empty line. Lines that are no field count as fields of another
+// name.
+func (f *HeaderFilter) Append(dst, raw []byte) []byte {
+	take := f.omit
 	for at := 0; at < len(raw); {
 		end := at + nextLine(raw[at:])
 		line := bytes.TrimRight(raw[at:end], "\r\n")
 		switch {
 		case len(line) == 0:
-			return append(out, raw[at:end]...)
+			return append(dst, raw[at:end]...)
 		case (line[0] == ' ' || line[0] == '\t') && at > 0:
 			// goes with the line before
 		default:
 			nameEnd, colon := fieldName(line)
-			take = omit
+			take = f.omit
 			if colon > 0 {
-				key = append(key[:0], line[:nameEnd]...)
-				for i, c := range key {
-					if 'A' <= c && c <= 'Z' {
-						key[i] = c + 'a' - 'A'
-					}
-				}
-				take = set[string(key)] != omit
+				take = f.has(line[:nameEnd]) != f.omit
 			}
 		}
 		if take {
-			out = append(out, raw[at:end]...)
+			dst = append(dst, raw[at:end]...)
 		}
 		at = end
 	}
-	return out
+	return dst
+}
+
+func (f *HeaderFilter) has(name []byte) bool {
+	if f.sizes&(1<<min(len(name), 63)) == 0 {
+		return false
+	}
+	for _, n := range f.names {
+		if len(n) == len(name) && bytes.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
 }

@@ -181,7 +181,7 @@ func TestParseAddressList(t *testing.T) {
 	}
 }
 
-func TestFilterHeader(t *testing.T) {
+func TestHeaderFilter(t *testing.T) {
 	raw := crlf("Subject: a\n folded\njunk\nTO: b\nX-A : c\nsubject: d\n\n")
 	tests := []struct {
 		name  string
@@ -198,12 +198,12 @@ func TestFilterHeader(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := string(FilterHeader([]byte(raw), tt.names, tt.omit)); got != crlf(tt.want) {
+			if got := string(NewHeaderFilter(tt.names, tt.omit).Append(nil, []byte(raw))); got != crlf(tt.want) {
 				t.Errorf("got %q, want %q", got, crlf(tt.want))
 			}
 		})
 	}
-	if got := string(FilterHeader([]byte("A: b\r\nC: d"), []string{"c"}, false)); got != "C: d" {
+	if got := string(NewHeaderFilter([]string{"c"}, false).Append(nil, []byte("A: b\r\nC: d"))); got != "C: d" {
 		t.Errorf("without an empty line: got %q", got)
 	}
 }
