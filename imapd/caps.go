@@ -10,7 +10,7 @@ import (
 // always lists the capabilities that do not depend on the session, in the order in which they are shown. They are shown before login
 // as well: clients such as Python's imaplib ask only once.
 const always = "IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE ESEARCH SEARCHRES " +
-	"LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE BINARY UTF8=ACCEPT " +
+	"LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE BINARY UTF8=ACCEPT CONDSTORE QRESYNC " +
 	sortCaps +
 	"QUOTA QUOTA=RES-STORAGE QUOTASET " +
 	"MULTIAPPEND CATENATE REPLACE APPENDLIMIT="
@@ -42,6 +42,8 @@ var (
 	capsLine   = []byte("* CAPABILITY ") // the answer to CAPABILITY
 	lineBreak  = []byte("\r\n")
 	closeBrace = []byte("]")
+
+	enabledLine = []byte("* ENABLED") // the answer to ENABLE
 )
 
 // patchCaps replaces the capability list in a line of imapserver, when there is one.

@@ -101,11 +101,21 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write implements net.Conn for imapserver. Capability lists are replaced on the way; they are short and come in one piece.
+// Write implements net.Conn for imapserver. Capability lists and ENABLED are patched on the way; they are short and come in one piece.
+// What the session has to say at the end of a command goes in front of its tagged answer.
 func (c *conn) Write(p []byte) (int, error) {
 	line := p
 	if !c.midLine {
-		line = c.patchCaps(p)
+		req := &c.sess.req
+		switch {
+		case req.atEnd != nil && len(p) > len(req.tag) && string(p[:len(req.tag)]) == req.tag && p[len(req.tag)] == ' ':
+			req.atEnd()
+			req.atEnd = nil
+		case req.enabled != "" && bytes.HasPrefix(p, enabledLine) && bytes.HasSuffix(p, lineBreak):
+			line = append(append(append([]byte{}, p[:len(p)-len(lineBreak)]...), req.enabled...), lineBreak...)
+			req.enabled = ""
+		}
+		line = c.patchCaps(line)
 	}
 	c.midLine = !bytes.HasSuffix(p, []byte{'\n'})
 	if _, err := c.Conn.Write(line); err != nil {

@@ -68,6 +68,9 @@ func (s *session) Move(*imapserver.MoveWriter, imap.NumSet, string) (err error) 
 		}
 	}
 	s.poll(true)
+	if err == nil && len(pairs.From) > 0 && s.sync == syncQResync {
+		return okCode(s.highestCode(), s.req.verb+" completed").asError()
+	}
 	return s.fail(err, doingTarget)
 }
 

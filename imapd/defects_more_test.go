@@ -145,19 +145,6 @@ func TestDefect_T077_QueriesAreText(t *testing.T) {
 	}
 }
 
-// Q7: what belongs to CONDSTORE and QRESYNC is refused as long as they are not offered.
-func TestDefect_Q7_NotOfferedYet(t *testing.T) {
-	c := plain(t).login("canbo")
-	if got := c.ok("CAPABILITY")[0]; strings.Contains(got, "CONDSTORE") || strings.Contains(got, "QRESYNC") || strings.Contains(got, "LITERAL+") {
-		t.Errorf("offered: %s", got)
-	}
-	c.refused("SELECT INBOX (CONDSTORE)", "BAD")
-	c.ok("SELECT INBOX")
-	c.refused("FETCH 1:* (FLAGS) (CHANGEDSINCE 1)", "BAD")
-	c.refused("STATUS INBOX (HIGHESTMODSEQ)", "BAD")
-	c.alive()
-}
-
 // A damaged message is never served, and hides no other.
 func TestDamagedMessageIsPassedOver(t *testing.T) {
 	w := plain(t)

@@ -49,9 +49,14 @@ func (s *session) Expunge(*imapserver.ExpungeWriter, *imap.UIDSet) (err error) {
 	case s.req.uid:
 		set = toUIDs(b.ranges(s.req.set, true))
 	}
-	err = s.srv.be.Store.Update(s.ctx, func(tx *sqldb.Tx) error {
-		_, err := s.srv.be.Store.Expunge(s.ctx, tx, b.id, set)
+	var gone mailstore.Expunged
+	err = s.srv.be.Store.Update(s.ctx, func(tx *sqldb.Tx) (err error) {
+		gone, err = s.srv.be.Store.Expunge(s.ctx, tx, b.id, set)
 		return err
 	})
-	return s.fail(err, doingOther) // the poll that follows says what is gone
+	if err != nil || closing || s.sync < syncQResync || len(gone.UIDs) == 0 {
+		return s.fail(err, doingOther) // the poll that follows says what is gone
+	}
+	s.poll(true)
+	return okCode(s.highestCode(), s.req.verb+" completed").asError()
 }

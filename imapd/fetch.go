@@ -3,6 +3,7 @@ package imapd
 import (
 	"errors"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -39,13 +40,46 @@ func (s *session) runFetch(cmd *command) result {
 	if !l.sp() {
 		return syntax("Expected: FETCH set items")
 	}
-	if s.req.fetch, valid = parseFetchItems(l); !valid || !l.end() {
+	if s.req.fetch, valid = parseFetchItems(l); !valid {
 		return syntax("Invalid FETCH items")
 	}
-	if s.req.uid && !slices.ContainsFunc(s.req.fetch, func(it fetchItem) bool { return it.kind == fetchUID }) {
+	if l.sp() && (!l.list(func() bool { return s.fetchModifier(l) }) || s.req.since == nil) || !l.end() {
+		return syntax("Invalid FETCH modifier")
+	}
+	if s.req.gone && s.sync < syncQResync {
+		return syntax("ENABLE QRESYNC first")
+	}
+	if s.req.since != nil && !s.req.asks(fetchModSeq) {
+		s.req.fetch = append(s.req.fetch, fetchItem{kind: fetchModSeq})
+	}
+	if s.req.asks(fetchModSeq) {
+		s.raise(syncCondStore)
+	}
+	if s.req.uid && !s.req.asks(fetchUID) {
 		s.req.fetch = append([]fetchItem{{kind: fetchUID}}, s.req.fetch...)
 	}
 	return pass(strings.TrimSuffix(cmd.verb, "FETCH") + "FETCH 1 UID")
+}
+
+// asks tells whether a FETCH names an item.
+func (r *request) asks(kind fetchKind) bool {
+	return slices.ContainsFunc(r.fetch, func(it fetchItem) bool { return it.kind == kind })
+}
+
+// fetchModifier reads a modifier of FETCH (RFC 7162, sections 3.1.4.1 and 3.2.6): CHANGEDSINCE, and VANISHED with UID FETCH only.
+func (s *session) fetchModifier(l *lexer) bool {
+	word, _ := l.word()
+	switch {
+	case word == "CHANGEDSINCE" && s.req.since == nil && l.special(' '):
+		n, valid := l.number(maxModSeq)
+		since := mailstore.ModSeq(n)
+		s.req.since = &since
+		return valid
+	case word == "VANISHED" && s.req.uid && !s.req.gone:
+		s.req.gone = true
+		return true
+	}
+	return false
 }
 
 // Fetch implements imapserver.Session. Every message of the set gets exactly one line.
@@ -62,6 +96,11 @@ func (s *session) Fetch(*imapserver.FetchWriter, imap.NumSet, *imap.FetchOptions
 			bufPool.Put(buf)
 		}
 	}()
+	if s.req.gone {
+		if err := f.tellGone(); err != nil {
+			return s.fail(err, doingOther)
+		}
+	}
 	f.markSeen()
 	if err := f.run(); err != nil {
 		return err
@@ -101,6 +140,26 @@ type target struct {
 	row mailstore.Row
 }
 
+// rows gives the messages to be answered.
+func (f *fetcher) rows() iter.Seq2[int, mailstore.Row] {
+	req := &f.s.req
+	if req.since != nil {
+		return f.b.changed(req.set, req.uid, *req.since)
+	}
+	return f.b.rows(req.set, req.uid)
+}
+
+// tellGone writes which messages of the set have vanished since the mod-sequence given, before any FETCH line. What left the mailbox
+// while this client had it open is told first, as what counts.
+func (f *fetcher) tellGone() error {
+	f.s.mu.Lock()
+	f.buf = f.b.update(f.buf, true, nil)
+	f.s.mu.Unlock()
+	gone, err := f.s.goneFrom(f.b, f.b.everUIDs(f.s.req.set), *f.s.req.since)
+	f.buf = appendVanished(f.buf, true, gone)
+	return errors.Join(err, f.flush())
+}
+
 // markSeen sets \Seen where the items ask for it, before anything is said. When that is not possible, reading goes on all the same
 // (P9 of reliability.md).
 func (f *fetcher) markSeen() {
@@ -108,7 +167,7 @@ func (f *fetcher) markSeen() {
 		return
 	}
 	var unseen []mailstore.UID
-	for _, row := range f.b.rows(f.s.req.set, f.s.req.uid) {
+	for _, row := range f.rows() {
 		if row.Flags&mailstore.Seen == 0 {
 			unseen = append(unseen, row.UID)
 		}
@@ -141,7 +200,7 @@ func (f *fetcher) run() error {
 		content = content || it.content() && !it.onlyHeader()
 	}
 	var batch []target
-	for seq, row := range f.b.rows(f.s.req.set, f.s.req.uid) {
+	for seq, row := range f.rows() {
 		if !meta {
 			if err := f.line(target{seq, row}, nil, nil); err != nil {
 				return err
@@ -205,7 +264,7 @@ func (f *fetcher) batch(list []target, content bool) error {
 func (f *fetcher) line(t target, m *mailstore.Meta, c *mailstore.Content) error {
 	f.buf = appendUint(append(f.buf, "* "...), t.seq)
 	f.buf = append(f.buf, " FETCH ("...)
-	flags := false
+	flags, modseq := false, false
 	for i := range f.items {
 		if i > 0 {
 			f.buf = append(f.buf, ' ')
@@ -221,6 +280,9 @@ func (f *fetcher) line(t target, m *mailstore.Meta, c *mailstore.Content) error 
 			f.buf = appendDateTime(append(f.buf, "INTERNALDATE "...), t.row.Date(), f.s.srv.opt.Zone)
 		case fetchSize:
 			f.buf = appendUint(append(f.buf, "RFC822.SIZE "...), t.row.Size)
+		case fetchModSeq:
+			f.buf = appendModSeq(f.buf, t.row.ModSeq)
+			modseq = true
 		case fetchEnvelope:
 			f.buf = append(append(f.buf, "ENVELOPE "...), m.Structure.Envelope...)
 		case fetchBodyStructure:
@@ -237,8 +299,16 @@ func (f *fetcher) line(t target, m *mailstore.Meta, c *mailstore.Content) error 
 			}
 		}
 	}
-	if !flags && f.nowSeen.Contains(t.row.UID) {
-		f.buf = appendFlags(append(f.buf, " FLAGS "...), t.row.Flags, f.b.known.Keywords)
+	if len(f.nowSeen) > 0 && f.nowSeen.Contains(t.row.UID) {
+		if f.s.sync == syncQResync && !f.s.req.asks(fetchUID) {
+			f.buf = appendUint(append(f.buf, " UID "...), t.row.UID)
+		}
+		if !flags {
+			f.buf = appendFlags(append(f.buf, " FLAGS "...), t.row.Flags, f.b.known.Keywords)
+		}
+		if !modseq && f.s.sync >= syncCondStore {
+			f.buf = appendModSeq(append(f.buf, ' '), t.row.ModSeq)
+		}
 	}
 	f.buf = append(f.buf, ")\r\n"...)
 	if len(f.buf) >= fetchBuffer {

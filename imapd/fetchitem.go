@@ -17,6 +17,7 @@ const (
 	fetchFlags
 	fetchInternalDate
 	fetchSize
+	fetchModSeq
 	fetchEnvelope
 	fetchBodyStructure
 	fetchBody // BODYSTRUCTURE without extension data
@@ -126,6 +127,8 @@ func parseFetchItem(l *lexer) (fetchItem, bool) {
 		return fetchItem{kind: fetchInternalDate}, true
 	case "RFC822.SIZE":
 		return fetchItem{kind: fetchSize}, true
+	case "MODSEQ":
+		return fetchItem{kind: fetchModSeq}, true
 	case "ENVELOPE":
 		return fetchItem{kind: fetchEnvelope}, true
 	case "BODYSTRUCTURE":

@@ -161,6 +161,7 @@ func (s *session) list(r *listRequest, verb string) result {
 	if err != nil {
 		return answer(s.failure(err, doingOther))
 	}
+	s.raiseFor(r.status)
 	var out []byte
 	for i := range tree {
 		n := &tree[i]

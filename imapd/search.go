@@ -14,6 +14,7 @@ type searchRequest struct {
 	extended                   bool // RETURN was given
 	min, max, all, count, save bool
 	partial                    *window
+	modseq                     bool // there is a MODSEQ key, RFC 7162
 	program                    *searchKey
 }
 
@@ -31,6 +32,9 @@ func (s *session) runSearch(cmd *command) result {
 func (s *session) search(r *searchRequest, tag string, order func([]target) error) result {
 	if !s.prepare(r.program) {
 		return syntax("No such message")
+	}
+	if r.modseq {
+		s.raise(syncCondStore)
 	}
 	hits, err := s.find(r.program)
 	if err == nil && order != nil {
@@ -113,7 +117,7 @@ func (r *searchRequest) parseKeys(l *lexer, wrong status) *status {
 		}
 		return &wrong
 	}
-	r.program = program
+	r.program, r.modseq = program, p.mods
 	return nil
 }
 
@@ -172,6 +176,24 @@ func (r *searchRequest) number(t target) uint32 {
 	return uint32(t.seq)
 }
 
+// highest gives the mod-sequence that goes with an answer: that of the messages named by MIN and MAX alone, else the highest of all hits
+// (RFC 7162, section 3.1.6; RFC 4731, section 3.2).
+func (r *searchRequest) highest(hits []target) (m mailstore.ModSeq) {
+	if (r.min || r.max) && !r.all && !r.count && r.partial == nil {
+		if r.min {
+			m = hits[0].row.ModSeq
+		}
+		if r.max {
+			m = max(m, hits[len(hits)-1].row.ModSeq)
+		}
+		return m
+	}
+	for i := range hits {
+		m = max(m, hits[i].row.ModSeq)
+	}
+	return m
+}
+
 // append writes the SEARCH, SORT or ESEARCH line. RETURN (SAVE) alone asks for none. MIN and MAX are the first and the last of the
 // order asked for (RFC 5267, section 3).
 func (r *searchRequest) append(dst []byte, tag string, hits []target) []byte {
@@ -179,6 +201,9 @@ func (r *searchRequest) append(dst []byte, tag string, hits []target) []byte {
 		dst = append(append(dst, "* "...), r.name...)
 		for _, t := range hits {
 			dst = appendUint(append(dst, ' '), r.number(t))
+		}
+		if r.modseq && len(hits) > 0 {
+			dst = append(appendUint(append(dst, " (MODSEQ "...), r.highest(hits)), ')')
 		}
 		return append(dst, "\r\n"...)
 	}
@@ -217,6 +242,9 @@ func (r *searchRequest) appendData(dst []byte, hits []target) []byte {
 			dst = append(dst, "NIL"...)
 		}
 		dst = append(dst, ')')
+	}
+	if r.modseq && len(hits) > 0 {
+		dst = appendUint(append(dst, " MODSEQ "...), r.highest(hits))
 	}
 	return dst
 }

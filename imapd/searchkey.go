@@ -39,7 +39,8 @@ const (
 	opCc
 	opHeader // field has text; any value when text is ""
 	opBody
-	opText // header or body
+	opText   // header or body
+	opModSeq // mod-sequence >= n
 )
 
 // asksText tells the keys that ask for a text from the others.
@@ -65,6 +66,7 @@ type searchParser struct {
 	l     *lexer
 	keys  int
 	depth int
+	mods  bool   // there is a MODSEQ key
 	why   string // what is wrong, "" for a plain syntax error
 }
 
@@ -172,6 +174,8 @@ func (p *searchParser) named(word string) (*searchKey, bool) {
 		return p.text(opBody, "")
 	case "TEXT":
 		return p.text(opText, "")
+	case "MODSEQ":
+		return p.modseq()
 	case "HEADER":
 		if !p.l.sp() {
 			return p.fail("")
@@ -224,6 +228,29 @@ func (p *searchParser) keyword(negative bool) (*searchKey, bool) {
 		return not(k), true
 	}
 	return k, true
+}
+
+// modseq reads the arguments of MODSEQ (RFC 7162, section 3.1.5). The entry name asks for the mod-sequence of one flag, priv or
+// shared; there is one for all of a message here.
+func (p *searchParser) modseq() (*searchKey, bool) {
+	if !p.l.sp() {
+		return p.fail("")
+	}
+	if p.l.peek() == '"' {
+		name, ok := p.l.quoted()
+		if !ok || !strings.HasPrefix(strings.ToLower(name), "/flags/") || !p.l.sp() {
+			return p.fail("Invalid entry name")
+		}
+		if kind, _ := p.l.word(); kind != "PRIV" && kind != "SHARED" && kind != "ALL" || !p.l.sp() {
+			return p.fail("Invalid entry type")
+		}
+	}
+	n, ok := p.l.number(maxModSeq)
+	if !ok {
+		return p.fail("Invalid mod-sequence")
+	}
+	p.mods = true
+	return &searchKey{op: opModSeq, n: int64(n)}, true
 }
 
 func (p *searchParser) combined(or bool) (*searchKey, bool) {

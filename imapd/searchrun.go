@@ -177,6 +177,8 @@ func (k *searchKey) holds(m *subject) truth {
 		return certain(contains(k.ranges, uint32(m.row.UID)))
 	case opFlag:
 		return certain(m.row.Flags&k.flag != 0)
+	case opModSeq:
+		return certain(int64(m.row.ModSeq) >= k.n)
 	case opLarger:
 		return certain(m.row.Size > k.n)
 	case opSmaller:

@@ -17,17 +17,36 @@ func (s *session) runSelect(cmd *command) result {
 	if refused != nil {
 		return answer(*refused)
 	}
-	if !l.end() {
-		return syntax("Unknown " + cmd.verb + " parameter")
+	if l.sp() && (!l.list(func() bool { return s.selectParam(l) }) || s.req.qresync == nil && !s.req.condstore) || !l.end() {
+		return syntax("Invalid " + cmd.verb + " parameter")
 	}
-	s.req.name = name
+	if s.req.qresync != nil && s.sync < syncQResync {
+		return syntax("ENABLE QRESYNC first")
+	}
+	s.req.name, s.req.tag = name, cmd.tag
 	if p, err := s.locate(name); cmd.verb == "EXAMINE" || err == nil && !p.rights.write {
 		return pass("EXAMINE x")
 	}
 	return pass("SELECT x")
 }
 
-// Select implements imapserver.Session. imapserver writes the counters, validity and flags.
+// selectParam reads a parameter of SELECT (RFC 7162, sections 3.1.8 and 3.2.5), each at most once.
+func (s *session) selectParam(l *lexer) bool {
+	word, _ := l.word()
+	switch {
+	case word == "CONDSTORE" && !s.req.condstore:
+		s.req.condstore = true
+		return true
+	case word == "QRESYNC" && s.req.qresync == nil && l.special(' '):
+		q, valid := parseQResync(l)
+		s.req.qresync = &q
+		return valid
+	}
+	return false
+}
+
+// Select implements imapserver.Session. imapserver writes the counters, validity and flags; HIGHESTMODSEQ and what a client that was
+// here before must be told come behind them.
 func (s *session) Select(_ string, opt *imap.SelectOptions) (data *imap.SelectData, err error) {
 	defer s.guard("SELECT", &err)
 	m, p, err := s.lookup(s.req.name)
@@ -41,7 +60,29 @@ func (s *session) Select(_ string, opt *imap.SelectOptions) (data *imap.SelectDa
 	if err != nil {
 		return nil, s.fail(err, doingOther)
 	}
-	b := &box{id: m.ID, owner: m.Owner, role: m.Role, readOnly: opt.ReadOnly || !p.rights.write, hot: hot, known: hot.Version()}
+	b := &box{id: m.ID, owner: m.Owner, role: m.Role, readOnly: opt.ReadOnly || !p.rights.write, hot: hot, known: hot.Version(), sync: &s.sync}
+	b.safe = b.known.ModSeq
+	resync := s.req.qresync
+	var gone mailstore.UIDSet
+	var since mailstore.ModSeq
+	if resync != nil && resync.validity != b.known.UIDValidity {
+		resync = nil // nothing that the client knows holds any more
+	}
+	if resync != nil {
+		if gone, since, err = s.resync(b, *resync); err != nil {
+			hot.Release()
+			return nil, s.fail(err, doingOther)
+		}
+	}
+	if s.req.condstore {
+		s.raise(syncCondStore)
+	}
+	s.req.atEnd = func() {
+		_ = s.out(b.appendHighest(nil)) // a broken connection shows at the next read
+		if resync != nil {
+			s.tellResync(b, *resync, gone, since)
+		}
+	}
 	s.mu.Lock()
 	s.box = b
 	s.mu.Unlock()

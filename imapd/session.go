@@ -33,6 +33,7 @@ type session struct {
 	failures int
 	wide     bool // UTF-8 in quoted strings enabled: UTF8=ACCEPT or IMAP4rev2
 	rev2     bool // IMAP4rev2 enabled
+	sync     syncLevel
 
 	req request // of the command under way
 
@@ -50,7 +51,15 @@ type request struct {
 	uid   bool // numbers are UIDs
 	set   numSet
 	fetch []fetchItem
+	since *mailstore.ModSeq // CHANGEDSINCE of FETCH
+	gone  bool              // VANISHED of UID FETCH
 	store storeArgs
+
+	tag       string   // with atEnd: of the command
+	atEnd     func()   // writes lines in front of imapserver's tagged answer
+	enabled   string   // by ENABLE, beside what imapserver knows
+	condstore bool     // SELECT (CONDSTORE)
+	qresync   *qresync // SELECT (QRESYNC ...)
 }
 
 // newSession is called by imapserver on the connection's own goroutine, before the greeting.
@@ -184,6 +193,7 @@ func (s *session) runID(cmd *command) result {
 func (s *session) runEnable(cmd *command) result {
 	l := &cmd.args
 	stub := "ENABLE"
+	level := s.sync
 	n := 0
 	for l.sp() {
 		word, isAtom := l.word()
@@ -198,11 +208,18 @@ func (s *session) runEnable(cmd *command) result {
 		case "UTF8=ACCEPT":
 			s.wide = true
 			stub += " UTF8=ACCEPT"
+		case "CONDSTORE":
+			level = max(level, syncCondStore)
+			s.req.enabled += " CONDSTORE"
+		case "QRESYNC":
+			level = syncQResync
+			s.req.enabled += " QRESYNC"
 		}
 	}
 	if n == 0 || !l.end() {
 		return syntax("Expected: ENABLE capability ...")
 	}
+	s.raise(level)
 	return pass(stub)
 }
 

@@ -18,7 +18,7 @@ func parseStatusItems(l *lexer) ([]statusItem, bool) {
 			return false
 		}
 		switch word {
-		case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "DELETED-STORAGE", "SIZE", "APPENDLIMIT":
+		case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "DELETED-STORAGE", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ":
 			if !slices.Contains(items, statusItem(word)) {
 				items = append(items, statusItem(word))
 			}
@@ -53,6 +53,7 @@ func (s *session) runStatus(cmd *command) result {
 	if err != nil {
 		return answer(s.failure(err, doingOther))
 	}
+	s.raiseFor(items)
 	line, err := s.appendStatus(nil, p.full, &m, items)
 	if err != nil {
 		return answer(s.failure(err, doingOther))
@@ -61,6 +62,13 @@ func (s *session) runStatus(cmd *command) result {
 		return s.lost(err)
 	}
 	return answer(ok("STATUS completed"))
+}
+
+// raiseFor notes that the client understands mod-sequences when it asks for one.
+func (s *session) raiseFor(items []statusItem) {
+	if slices.Contains(items, "HIGHESTMODSEQ") {
+		s.raise(syncCondStore)
+	}
 }
 
 // appendStatus writes a STATUS line.
@@ -97,6 +105,8 @@ func (s *session) appendStatus(dst []byte, name string, m *mailstore.Mailbox, it
 			n = m.Octets
 		case "APPENDLIMIT":
 			n = s.srv.opt.AppendLimit
+		case "HIGHESTMODSEQ":
+			n = int64(m.ModSeq)
 		case "RECENT": // always 0
 		}
 		dst = appendUint(dst, n)

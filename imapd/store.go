@@ -15,6 +15,9 @@ type storeArgs struct {
 	op     mailstore.FlagOp
 	flags  mailstore.Flags
 	silent bool
+
+	conditional bool // UNCHANGEDSINCE, RFC 7162
+	unchanged   mailstore.ModSeq
 }
 
 // errBoxReadOnly answers changes of a mailbox that was opened by EXAMINE, or that the account may only read.
@@ -24,7 +27,7 @@ var errBoxReadOnly = refuse("READ-ONLY", "Mailbox is read-only")
 func (s *session) runStore(cmd *command) result {
 	l := &cmd.args
 	a := &s.req.store
-	wrong := syntax("Expected: STORE set [+-]FLAGS[.SILENT] (flags)")
+	wrong := syntax("Expected: STORE set [(UNCHANGEDSINCE modseq)] [+-]FLAGS[.SILENT] (flags)")
 	if !l.sp() {
 		return wrong
 	}
@@ -38,6 +41,11 @@ func (s *session) runStore(cmd *command) result {
 	}
 	if !l.sp() {
 		return wrong
+	}
+	if l.peek() == '(' {
+		if !l.list(func() bool { return a.modifier(l) }) || !a.conditional || !l.sp() {
+			return syntax("Invalid STORE modifier")
+		}
 	}
 	item, _ := l.word()
 	item, a.silent = strings.CutSuffix(item, ".SILENT")
@@ -73,11 +81,26 @@ func (s *session) runStore(cmd *command) result {
 	if !l.end() {
 		return wrong
 	}
+	if a.conditional {
+		s.raise(syncCondStore)
+	}
 	return pass(strings.TrimSuffix(cmd.verb, "STORE") + "STORE 1 +FLAGS ()")
 }
 
+// modifier reads UNCHANGEDSINCE (RFC 7162, section 3.1.3); 0 is a value of its own, older than every message.
+func (a *storeArgs) modifier(l *lexer) bool {
+	if a.conditional || !l.keyword("UNCHANGEDSINCE") || !l.special(' ') {
+		return false
+	}
+	n, valid := l.number(maxModSeq)
+	a.conditional, a.unchanged = true, mailstore.ModSeq(n)
+	return valid
+}
+
 // Store implements imapserver.Session. The client is told the flags of every message of the set, or, with SILENT, only of those whose
-// flags are not what the client must expect: a change by somebody else below ours is never swallowed.
+// flags are not what the client must expect: a change by somebody else below ours is never swallowed. Clients that understand
+// mod-sequences are told those of all that changed, SILENT or not. Which messages are protected by UNCHANGEDSINCE is decided in the
+// transaction, never from the view.
 func (s *session) Store(*imapserver.FetchWriter, imap.NumSet, *imap.StoreFlags, *imap.StoreOptions) (err error) {
 	defer s.guard("STORE", &err)
 	b, a := s.box, &s.req.store
@@ -88,35 +111,77 @@ func (s *session) Store(*imapserver.FetchWriter, imap.NumSet, *imap.StoreFlags, 
 	if len(set) == 0 {
 		return nil
 	}
-	err = s.srv.be.Store.Update(s.ctx, func(tx *sqldb.Tx) error {
-		_, err := s.srv.be.Store.SetFlags(s.ctx, tx, b.id, set, mailstore.FlagChange{Op: a.op, Flags: a.flags})
+	var done mailstore.FlagResult
+	err = s.srv.be.Store.Update(s.ctx, func(tx *sqldb.Tx) (err error) {
+		done, err = s.srv.be.Store.SetFlags(s.ctx, tx, b.id, set, mailstore.FlagChange{
+			Op: a.op, Flags: a.flags, Conditional: a.conditional, UnchangedSince: a.unchanged,
+		})
 		return err
 	})
 	if err != nil {
 		return s.fail(err, doingOther)
 	}
+	if err := s.out(s.stored(set, done.Failed)); err != nil || len(done.Failed) == 0 {
+		return err
+	}
+	code := string(b.appendModified([]byte("MODIFIED "), done.Failed, s.req.uid))
+	s.poll(s.req.uid)
+	return okCode(code, "Conditional STORE failed").asError()
+}
+
+// stored moves the view past a STORE and gives what the client must be told of it. failed are messages that UNCHANGEDSINCE protected:
+// the client may not know why, so it is told their flags.
+func (s *session) stored(set, failed mailstore.UIDSet) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	b, a := s.box, &s.req.store
 	before, now := b.known, b.hot.Version()
 	bits := bitsOf(a.flags, now.Keywords)
+	var quiet []mailstore.UID // changed as the client must expect
 	lines := b.update(nil, false, func(_ int, row mailstore.Row) bool {
 		if !set.Contains(row.UID) {
 			return false
 		}
-		if !a.silent {
+		if !a.silent || failed.Contains(row.UID) {
 			return true // it gets its line below
 		}
 		seq, known := before.Seq(row.UID)
-		return known && expected(before.At(seq).Flags, a.op, bits) == row.Flags
+		if !known || expected(before.At(seq).Flags, a.op, bits) != row.Flags {
+			return false
+		}
+		quiet = append(quiet, row.UID)
+		return true
 	})
-	if !a.silent {
-		for seq, row := range b.known.InUIDs(set) {
-			if _, there := now.Seq(row.UID); there {
-				lines = appendFlagUpdate(lines, seq, row, b.known.Keywords)
+	tell := set
+	if a.silent {
+		tell = failed
+		if s.sync >= syncCondStore {
+			for seq, row := range b.known.InUIDs(mailstore.UIDs(quiet...)) {
+				lines = appendUint(append(lines, "* "...), seq)
+				lines = appendUint(append(lines, " FETCH (UID "...), row.UID)
+				lines = append(appendModSeq(append(lines, ' '), row.ModSeq), ")\r\n"...)
 			}
 		}
 	}
-	return s.out(lines)
+	for seq, row := range b.known.InUIDs(tell) {
+		if _, there := now.Seq(row.UID); there {
+			lines = b.appendFlagUpdate(lines, seq, row, b.known.Keywords)
+		}
+	}
+	return lines
+}
+
+// appendModified writes the set of a MODIFIED code, in the numbers of the command.
+func (b *box) appendModified(dst []byte, failed mailstore.UIDSet, uid bool) []byte {
+	var rs []numRange
+	for seq, row := range b.known.InUIDs(failed) {
+		n := uint32(seq)
+		if uid {
+			n = uint32(row.UID)
+		}
+		rs = append(rs, numRange{n, n})
+	}
+	return appendRanges(dst, mergeRanges(rs))
 }
 
 // bitsOf gives the bits of flags in a mailbox that has all of their keywords; unknown ones have none.

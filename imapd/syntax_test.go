@@ -1,7 +1,6 @@
 package imapd
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -282,16 +281,17 @@ func TestAppendString(t *testing.T) {
 
 func TestParseFetchItems(t *testing.T) {
 	tests := []struct{ in, want string }{
-		{"FAST", "1 2 3"},
-		{"(FLAGS UID)", "1 0"},
-		{"BODY[]", "7:BODY[] +"},
-		{"body.peek[header.fields (from \"to\")]", "7:BODY[HEADER.FIELDS (from to)] "},
-		{"BODY[1.2.MIME]<0.10>", "7:BODY[1.2.MIME]<0> +"},
-		{"(BODY BODYSTRUCTURE)", "6 5"},
-		{"RFC822.HEADER", "7:RFC822.HEADER "},
-		{"RFC822", "7:RFC822 +"},
-		{"BINARY.SIZE[1]", "9:BINARY.SIZE[1] "},
-		{"(FLAGS FLAGS)", "1"},
+		{"FAST", "FLAGS INTERNALDATE RFC822.SIZE"},
+		{"(FLAGS UID)", "FLAGS UID"},
+		{"(MODSEQ)", "MODSEQ"},
+		{"BODY[]", "section:BODY[] +"},
+		{"body.peek[header.fields (from \"to\")]", "section:BODY[HEADER.FIELDS (from to)] "},
+		{"BODY[1.2.MIME]<0.10>", "section:BODY[1.2.MIME]<0> +"},
+		{"(BODY BODYSTRUCTURE)", "BODY BODYSTRUCTURE"},
+		{"RFC822.HEADER", "section:RFC822.HEADER "},
+		{"RFC822", "section:RFC822 +"},
+		{"BINARY.SIZE[1]", "size:BINARY.SIZE[1] "},
+		{"(FLAGS FLAGS)", "FLAGS"},
 		{"BODY[0]", "-"},
 		{"BODY[MIME]", "-"},
 		{"BODY[1", "-"},
@@ -304,12 +304,16 @@ func TestParseFetchItems(t *testing.T) {
 		{"()", "-"},
 		{"NONSENSE", "-"},
 	}
+	names := map[fetchKind]string{
+		fetchUID: "UID", fetchFlags: "FLAGS", fetchInternalDate: "INTERNALDATE", fetchSize: "RFC822.SIZE", fetchModSeq: "MODSEQ",
+		fetchBody: "BODY", fetchBodyStructure: "BODYSTRUCTURE", fetchSection: "section", fetchBinarySize: "size",
+	}
 	for _, tt := range tests {
 		l := lexer{b: []byte(tt.in)}
 		items, ok := parseFetchItems(&l)
 		var parts []string
 		for _, it := range items {
-			s := fmt.Sprint(it.kind)
+			s := names[it.kind]
 			if it.label != "" {
 				s += ":" + it.label
 			}

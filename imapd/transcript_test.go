@@ -14,7 +14,7 @@ var update = flag.Bool("update", false, "write the server's replies into testdat
 
 // volatile is what differs from run to run; capCode is what every extension changes, and what login.imap alone shows in full.
 var (
-	volatile = regexp.MustCompile(`\b(UIDVALIDITY|APPENDUID|COPYUID) \d+`)
+	volatile = regexp.MustCompile(`\b(UIDVALIDITY|APPENDUID|COPYUID) (\d+)`)
 	capCode  = regexp.MustCompile(`^(\w+ OK) \[CAPABILITY [^\]]*\]`)
 )
 
@@ -24,6 +24,7 @@ var (
 type player struct {
 	w        *world
 	sessions map[string]*client
+	validity string // the last UIDVALIDITY heard
 	out      []string
 }
 
@@ -36,8 +37,9 @@ func (p *player) session(n string) *client {
 	return c
 }
 
-// fillIn puts passwords in.
+// fillIn puts passwords and UIDVALIDITY in.
 func (p *player) fillIn(s string) string {
+	s = strings.ReplaceAll(s, "{uidvalidity}", p.validity)
 	for who, password := range p.w.pass {
 		s = strings.ReplaceAll(s, "{pass:"+who+"}", password)
 	}
@@ -46,7 +48,11 @@ func (p *player) fillIn(s string) string {
 
 // reply reads one line as transcripts show it.
 func (p *player) reply(c *client) string {
-	return capCode.ReplaceAllString(volatile.ReplaceAllString(c.line(), "$1 {uidvalidity}"), "$1 [CAPABILITY ...]")
+	s := c.line()
+	if g := volatile.FindStringSubmatch(s); g != nil {
+		p.validity = g[2]
+	}
+	return capCode.ReplaceAllString(volatile.ReplaceAllString(s, "$1 {uidvalidity}"), "$1 [CAPABILITY ...]")
 }
 
 func (p *player) play(t *testing.T, lines []string) {

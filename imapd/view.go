@@ -15,6 +15,8 @@ type box struct {
 	readOnly bool
 	hot      *mailstore.Hot
 	known    *mailstore.Version
+	safe     mailstore.ModSeq // the client has been told all up to here; below known's while expunges are held back
+	sync     *syncLevel       // the session's
 	result   mailstore.UIDSet // of SEARCH RETURN (SAVE)
 }
 
@@ -86,10 +88,7 @@ func (b *box) update(dst []byte, expunge bool, skip told) []byte {
 	if len(next.Keywords) != len(b.known.Keywords) {
 		dst = appendFlagLines(dst, next.Keywords, b.readOnly)
 	}
-	for i := len(diff.Gone) - 1; i >= 0; i-- { // from the end, so that no number moves another
-		dst = appendUint(append(dst, "* "...), diff.Gone[i].Seq)
-		dst = append(dst, " EXPUNGE\r\n"...)
-	}
+	dst = b.appendGone(dst, diff.Gone)
 	if len(diff.Added) > 0 {
 		dst = appendUint(append(dst, "* "...), next.Len())
 		dst = append(dst, " EXISTS\r\n"...)
@@ -99,17 +98,39 @@ func (b *box) update(dst []byte, expunge bool, skip told) []byte {
 		if skip != nil && skip(ref.Seq, row) {
 			continue
 		}
-		dst = appendFlagUpdate(dst, ref.Seq, row, next.Keywords)
+		dst = b.appendFlagUpdate(dst, ref.Seq, row, next.Keywords)
 	}
 	b.known = next
+	if next == current {
+		b.safe = current.ModSeq
+	}
 	return dst
 }
 
-// appendFlagUpdate writes a FETCH line with UID and flags.
-func appendFlagUpdate(dst []byte, seq int, row mailstore.Row, keywords []string) []byte {
+// appendGone writes what tells that messages are gone.
+func (b *box) appendGone(dst []byte, gone []mailstore.Ref) []byte {
+	if *b.sync == syncQResync {
+		uids := make([]mailstore.UID, len(gone))
+		for i := range gone {
+			uids[i] = gone[i].UID
+		}
+		return appendVanished(dst, false, mailstore.UIDs(uids...))
+	}
+	for i := len(gone) - 1; i >= 0; i-- { // from the end, so that no number moves another
+		dst = appendUint(append(dst, "* "...), gone[i].Seq)
+		dst = append(dst, " EXPUNGE\r\n"...)
+	}
+	return dst
+}
+
+// appendFlagUpdate writes a FETCH line with UID and flags, and the mod-sequence to clients that understand it.
+func (b *box) appendFlagUpdate(dst []byte, seq int, row mailstore.Row, keywords []string) []byte {
 	dst = appendUint(append(dst, "* "...), seq)
 	dst = appendUint(append(dst, " FETCH (UID "...), row.UID)
 	dst = appendFlags(append(dst, " FLAGS "...), row.Flags, keywords)
+	if *b.sync >= syncCondStore {
+		dst = appendModSeq(append(dst, ' '), row.ModSeq)
+	}
 	return append(dst, ")\r\n"...)
 }
 
@@ -141,7 +162,13 @@ func (s *session) poll(expunge bool) {
 	if s.box == nil {
 		return
 	}
-	if lines := s.box.update(nil, expunge, nil); len(lines) > 0 {
+	lines := s.box.update(nil, expunge, nil)
+	if s.sync == syncQResync && s.box.safe < s.box.known.ModSeq {
+		// The client has seen mod-sequences above those of removals that it is told later; it must not come back with them (RFC 7162,
+		// section 6).
+		lines = s.box.appendHighest(lines)
+	}
+	if len(lines) > 0 {
 		_ = s.out(lines) // a broken connection shows at the next read
 	}
 }

@@ -48,27 +48,50 @@ UPDATE entry SET flags = (flags & $1) | $2, modseq = $3
 WHERE mailbox_id = $4 AND uid >= $5 AND uid <= $6 AND modseq <= $7 AND ((flags & $1) | $2) <> flags`
 )
 
+const qUnchanged = `SELECT count(*) FROM entry WHERE mailbox_id = $1 AND uid >= $2 AND uid <= $3 AND modseq <= $4`
+
+// anyUnchanged tells whether a conditional change may touch anything, so that one that touches nothing does not use up a keyword.
+func anyUnchanged(ctx context.Context, r sqldb.Reader, mailbox MailboxID, set UIDSet, limit int64) (bool, error) {
+	for _, span := range set {
+		var n int64
+		if err := r.QueryRow(ctx, qUnchanged, int64(mailbox), int64(span.First), int64(span.Last), limit).Scan(&n); err != nil {
+			return false, fmt.Errorf("read mod-sequences in mailbox %d: %w", mailbox, err)
+		}
+		if n > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // SetFlags changes the flags of the entries in set. Whether an entry is
 // protected is decided here, inside the transaction. It fails with
 // [ErrNoMailbox], [ErrBadKeyword] or [ErrTooManyKeywords]; removing a keyword
 // that the mailbox does not have is no error.
 func (s *Store) SetFlags(ctx context.Context, tx *sqldb.Tx, mailbox MailboxID, set UIDSet, ch FlagChange) (FlagResult, error) {
 	p := s.pending(tx)
-	bits, err := s.bits(ctx, p, mailbox, ch.Flags, ch.Op != RemoveFlags)
-	if err != nil {
-		return FlagResult{}, err
-	}
-	keep, add := ^FlagSet(0), bits
-	switch ch.Op {
-	case AddFlags:
-	case RemoveFlags:
-		keep, add = ^bits, 0
-	case ReplaceFlags:
-		keep = 0
-	}
 	limit := int64(math.MaxInt64)
 	if ch.Conditional {
 		limit = int64(min(ch.UnchangedSince, math.MaxInt64))
+	}
+	add := ch.Op != RemoveFlags
+	if add && ch.Conditional && len(ch.Flags.Keywords) > 0 {
+		var err error
+		if add, err = anyUnchanged(ctx, tx, mailbox, set, limit); err != nil {
+			return FlagResult{}, err
+		}
+	}
+	bits, err := s.bits(ctx, p, mailbox, ch.Flags, add)
+	if err != nil {
+		return FlagResult{}, err
+	}
+	keep, on := ^FlagSet(0), bits
+	switch ch.Op {
+	case AddFlags:
+	case RemoveFlags:
+		keep, on = ^bits, 0
+	case ReplaceFlags:
+		keep = 0
 	}
 	var res FlagResult
 	var d delta
@@ -85,7 +108,7 @@ func (s *Store) SetFlags(ctx context.Context, tx *sqldb.Tx, mailbox MailboxID, s
 				return err
 			}
 			old := FlagSet(flags)
-			now := old&keep | add
+			now := old&keep | on
 			switch {
 			case modseq > limit:
 				res.Failed = res.Failed.add(UID(uid))
@@ -112,7 +135,7 @@ func (s *Store) SetFlags(ctx context.Context, tx *sqldb.Tx, mailbox MailboxID, s
 		if counts[i] == 0 {
 			continue
 		}
-		n, err := tx.Exec(ctx, qStore, int64(keep), int64(add), int64(c.modseq), int64(mailbox), int64(r.First), int64(r.Last), limit)
+		n, err := tx.Exec(ctx, qStore, int64(keep), int64(on), int64(c.modseq), int64(mailbox), int64(r.First), int64(r.Last), limit)
 		if err != nil {
 			return FlagResult{}, fmt.Errorf("change flags in mailbox %d: %w", mailbox, err)
 		}
