@@ -55,6 +55,7 @@ func (a *appender) append() ([]mailstore.UID, error) {
 	if err := a.end(); err != nil {
 		return nil, err
 	}
+	defer a.s.working()()
 	return a.s.srv.be.Store.Append(a.s.ctx, a.box.ID, a.items...)
 }
 

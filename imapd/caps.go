@@ -13,7 +13,7 @@ const always = "IMAP4rev1 IMAP4rev2 LITERAL- SASL-IR ENABLE ID IDLE NAMESPACE CH
 	"LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE BINARY UTF8=ACCEPT CONDSTORE QRESYNC " +
 	sortCaps +
 	"QUOTA QUOTA=RES-STORAGE QUOTASET " +
-	"MULTIAPPEND CATENATE REPLACE APPENDLIMIT="
+	"MULTIAPPEND CATENATE REPLACE UNAUTHENTICATE INPROGRESS APPENDLIMIT="
 
 // libraryCaps is what imapserver is told; its lists are replaced on their way out, so this only decides what it lets through.
 func libraryCaps() imap.CapSet {
@@ -24,6 +24,9 @@ func libraryCaps() imap.CapSet {
 func (c *conn) appendCaps(dst []byte) []byte {
 	dst = append(dst, always...)
 	dst = strconv.AppendInt(dst, c.srv.opt.AppendLimit, 10)
+	if !c.srv.opt.NoCompress && !c.compressed {
+		dst = append(dst, " COMPRESS=DEFLATE"...)
+	}
 	if c.sess.user != nil {
 		return dst
 	}

@@ -41,6 +41,8 @@ type conn struct {
 	ending   string // why the connection ends before the next command
 	midLine  bool   // imapserver has written part of a line
 	implicit bool   // TLS from the start
+
+	compressed bool // COMPRESS is active
 }
 
 func newConn(srv *Server, w *wire.Conn, implicit bool) *conn {
@@ -76,6 +78,12 @@ func (c *conn) loggedIn() {
 	c.bads = 0
 	c.Authenticated()
 	c.Phase(wire.Pace{Idle: idleTime})
+}
+
+// loggedOut brings back what holds before login.
+func (c *conn) loggedOut() {
+	c.frame.early = true
+	c.Phase(wire.Pace{Until: time.Now().Add(loginTime)})
 }
 
 // Read implements net.Conn for imapserver: it blocks until there is a command for it.
@@ -205,7 +213,7 @@ func (c *conn) run(e entry, cmd command) (res result) {
 		if !cmd.args.end() {
 			return syntax(cmd.verb + " takes no arguments")
 		}
-		c.sess.req.verb = cmd.verb
+		c.sess.req.tag, c.sess.req.verb = cmd.tag, cmd.verb
 		return pass(cmd.verb)
 	}
 	defer func() {
@@ -217,7 +225,7 @@ func (c *conn) run(e entry, cmd command) (res result) {
 			}
 		}
 	}()
-	c.sess.req.verb = cmd.verb
+	c.sess.req.tag, c.sess.req.verb = cmd.tag, cmd.verb
 	return e.run(c.sess, &cmd)
 }
 

@@ -77,6 +77,7 @@ func (s *session) Move(*imapserver.MoveWriter, imap.NumSet, string) (err error) 
 // transfer copies or moves the messages of the request. The workflow decides about all that touches its folders.
 func (s *session) transfer(move bool) (mailstore.Mailbox, mailstore.Copied, error) {
 	var none mailstore.Copied
+	defer s.working()()
 	b := s.box
 	target, p, err := s.lookup(s.req.name)
 	if err == nil && !target.Selectable {

@@ -30,7 +30,11 @@ func (s *session) runReplace(cmd *command) result {
 	if err := s.out(okCode(a.uidCode(uids), "Replacement message ready").append(nil, "")); err != nil {
 		return s.lost(err)
 	}
-	return answer(ok("REPLACE completed"))
+	if s.sync < syncQResync {
+		return answer(ok("REPLACE completed"))
+	}
+	s.poll(true)
+	return answer(okCode(s.highestCode(), "REPLACE completed"))
 }
 
 // source reads which message is to be replaced. It is looked for before anything is sent.
@@ -71,6 +75,7 @@ func (a *appender) replace(source mailstore.UID) (uids []mailstore.UID, err erro
 	if err := a.end(); err != nil {
 		return nil, err
 	}
+	defer a.s.working()()
 	store := a.s.srv.be.Store
 	err = store.Update(a.s.ctx, func(tx *sqldb.Tx) error {
 		uids, err = a.swap(a.s.ctx, tx, source)

@@ -36,10 +36,12 @@ func (s *session) search(r *searchRequest, tag string, order func([]target) erro
 	if r.modseq {
 		s.raise(syncCondStore)
 	}
+	stop := s.working()
 	hits, err := s.find(r.program)
 	if err == nil && order != nil {
 		err = order(hits)
 	}
+	stop()
 	if err != nil {
 		return s.searchFailed(r, s.failure(err, doingOther))
 	}

@@ -23,7 +23,7 @@ func (s *session) runSelect(cmd *command) result {
 	if s.req.qresync != nil && s.sync < syncQResync {
 		return syntax("ENABLE QRESYNC first")
 	}
-	s.req.name, s.req.tag = name, cmd.tag
+	s.req.name = name
 	if p, err := s.locate(name); cmd.verb == "EXAMINE" || err == nil && !p.rights.write {
 		return pass("EXAMINE x")
 	}

@@ -52,12 +52,16 @@ type Options struct {
 	// AllowInsecureAuthOnLoopback lets peers on 127.0.0.0/8 and ::1 log in without TLS.
 	AllowInsecureAuthOnLoopback bool
 
+	NoCompress bool // do not offer COMPRESS=DEFLATE
+
 	AppendLimit     int64      // octets of a message in APPEND; 0 means 50 MiB
 	SessionsPerUser int        // sessions of one account from one address; 0 means 10
 	Gate            *wire.Gate // limits of connections, may be shared; nil means one with the default limits
 	Log             *slog.Logger
 	Zone            *time.Location   // of INTERNALDATE and of the dates in SEARCH; nil means time.Local
 	Now             func() time.Time // nil means time.Now
+
+	progressEvery time.Duration // 0 means that of the standard
 }
 
 // Stats counts what a Server did since it was made.
@@ -78,8 +82,9 @@ type Server struct {
 	log   *slog.Logger
 	lib   *imapserver.Server
 	stats Stats
-	ctx   context.Context //nolint:containedctx // imapserver gives its sessions none; ends with Shutdown
-	stop  context.CancelFunc
+
+	ctx  context.Context //nolint:containedctx // imapserver gives its sessions none; ends with Shutdown
+	stop context.CancelFunc
 
 	digests digestCache
 
@@ -118,6 +123,9 @@ func New(be Backend, opt Options) (*Server, error) {
 	}
 	if opt.Zone == nil {
 		opt.Zone = time.Local
+	}
+	if opt.progressEvery == 0 {
+		opt.progressEvery = progressEvery
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now

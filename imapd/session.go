@@ -43,6 +43,7 @@ type session struct {
 
 // request is a parsed command on its way through imapserver to the session's method; cleared before every command.
 type request struct {
+	tag   string
 	verb  string
 	cred  *credentials
 	name  string // mailbox
@@ -55,7 +56,6 @@ type request struct {
 	gone  bool              // VANISHED of UID FETCH
 	store storeArgs
 
-	tag       string   // with atEnd: of the command
 	atEnd     func()   // writes lines in front of imapserver's tagged answer
 	enabled   string   // by ENABLE, beside what imapserver knows
 	condstore bool     // SELECT (CONDSTORE)
@@ -155,6 +155,17 @@ func (s *session) Namespace() (*imap.NamespaceData, error) {
 	return nil, errors.Join(s.out(line), ok("NAMESPACE completed").asError())
 }
 
+// Unauthenticate implements imapserver.SessionUnauthenticate (RFC 8437): all that came with the login is gone; TLS and compression stay.
+func (s *session) Unauthenticate() error {
+	s.closeBox()
+	s.srv.leave(s)
+	s.user, s.seen, s.since, s.key = nil, nil, time.Time{}, sessionKey{}
+	s.wide, s.rev2, s.sync = false, false, syncLevel(0)
+	s.log = s.c.log
+	s.c.loggedOut()
+	return nil
+}
+
 // Poll implements imapserver.Session: it tells the client what changed, before the tagged answer of a passed command.
 func (s *session) Poll(_ *imapserver.UpdateWriter, allowExpunge bool) (err error) {
 	defer s.guard("poll", &err)
@@ -250,5 +261,6 @@ func (s *session) Status(string, *imap.StatusOptions) (*imap.StatusData, error) 
 var errNotPassed = no("SERVERBUG", "Internal error").asError()
 
 var (
-	_ imapserver.SessionIMAP4rev2 = (*session)(nil)
+	_ imapserver.SessionIMAP4rev2      = (*session)(nil)
+	_ imapserver.SessionUnauthenticate = (*session)(nil)
 )

@@ -56,6 +56,10 @@ func lookup(verb string) (e entry, found bool) { //nolint:funlen,gocyclo // a ta
 		return entry{need: notAuthenticated, how: rewritten, run: (*session).runAuthenticate}, true
 	case "ENABLE":
 		return entry{need: authenticated, how: rewritten, run: (*session).runEnable}, true
+	case "UNAUTHENTICATE":
+		return entry{need: authenticated, how: passed}, true
+	case "COMPRESS":
+		return entry{need: authenticated, how: own, run: (*session).runCompress}, true
 	case "NAMESPACE":
 		return entry{need: authenticated, how: passed}, true
 	case "SELECT", "EXAMINE":
