@@ -77,7 +77,7 @@ func (s *session) find(program *searchKey) ([]target, error) {
 	if err = s.unlessDamaged(err); err != nil {
 		return nil, err
 	}
-	hits := make([]target, 0, len(list))
+	var hits []target
 	for i := range list {
 		if list[i].is == surely { // what is still open has been removed from the store
 			hits = append(hits, list[i].target)
