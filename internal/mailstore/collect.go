@@ -156,6 +156,7 @@ func (s *Store) collect(ctx context.Context, ids []MessageID, before time.Time, 
 	done.Octets += removed.Octets
 	for _, id := range ids {
 		s.structs.forget(id)
+		s.previews.forget(id)
 		s.index.texts.forget(id)
 	}
 	for _, h := range files {

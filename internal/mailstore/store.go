@@ -40,14 +40,15 @@ type Store struct {
 	// writer's goroutine touches it.
 	cur *pending
 
-	owners  ownerCache
-	folders folderCache
-	hot     hotSet
-	structs messageCache[*Meta]
-	intact  verifiedBlobs
-	claims  claims
-	index   index
-	buffers sync.Pool // of *[]byte, for incoming bodies
+	owners   ownerCache
+	folders  folderCache
+	hot      hotSet
+	structs  messageCache[*Meta]
+	previews messageCache[string]
+	intact   verifiedBlobs
+	claims   claims
+	index    index
+	buffers  sync.Pool // of *[]byte, for incoming bodies
 }
 
 // Open makes a Store on an open database and blob store. It fails with
@@ -72,6 +73,7 @@ func Open(ctx context.Context, db *sqldb.DB, blobs *blob.Store, opt Options) (*S
 	s := &Store{db: db, blobs: blobs, opt: opt, log: opt.Log}
 	s.hot.init(opt.HotMessages)
 	s.structs.init(opt.CacheOctets, (*Meta).cost)
+	s.previews.init(previewCache, func(text string) int64 { return int64(150 + len(text)) })
 	if err := s.index.init(opt); err != nil {
 		return nil, err
 	}
