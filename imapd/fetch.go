@@ -129,6 +129,7 @@ type fetcher struct {
 	items []fetchItem
 	buf   []byte
 	head  []byte // header of the present message
+	about description
 
 	nowSeen                     mailstore.UIDSet // messages that this FETCH made \Seen
 	failed, missing, unknownCTE bool
@@ -196,7 +197,7 @@ func (f *fetcher) run() error {
 	meta, content := false, false
 	for i := range f.items {
 		it := &f.items[i]
-		meta = meta || it.kind >= fetchEnvelope
+		meta = meta || it.kind >= fetchSaveDate
 		content = content || it.content() && !it.onlyHeader()
 	}
 	var batch []target
@@ -230,6 +231,7 @@ func (f *fetcher) batch(list []target, content bool) error {
 	for i := range list {
 		ids[i] = list[i].row.Message
 	}
+	f.describe(list)
 	next := func(id mailstore.MessageID) target {
 		for ; list[0].row.Message != id; list = list[1:] {
 			f.missing = true
@@ -253,10 +255,7 @@ func (f *fetcher) batch(list []target, content bool) error {
 	if errors.As(err, &broken) {
 		return broken.error
 	}
-	if err != nil {
-		f.s.log.Error("read messages", "err", err)
-		f.failed = true
-	}
+	f.note(err)
 	return nil
 }
 
@@ -283,6 +282,14 @@ func (f *fetcher) line(t target, m *mailstore.Meta, c *mailstore.Content) error 
 		case fetchModSeq:
 			f.buf = appendModSeq(f.buf, t.row.ModSeq)
 			modseq = true
+		case fetchEmailID:
+			f.buf = appendEmailID(f.buf, t.row.Message)
+		case fetchThreadID:
+			f.buf = append(f.buf, "THREADID NIL"...)
+		case fetchSaveDate:
+			f.saveDate(t)
+		case fetchPreview:
+			f.preview(t)
 		case fetchEnvelope:
 			f.buf = append(append(f.buf, "ENVELOPE "...), m.Structure.Envelope...)
 		case fetchBodyStructure:

@@ -18,6 +18,10 @@ const (
 	fetchInternalDate
 	fetchSize
 	fetchModSeq
+	fetchEmailID
+	fetchThreadID
+	fetchSaveDate
+	fetchPreview
 	fetchEnvelope
 	fetchBodyStructure
 	fetchBody // BODYSTRUCTURE without extension data
@@ -56,6 +60,7 @@ type fetchItem struct {
 	from    int64 // of partial
 	count   int64
 	sets    bool // fetching it sets \Seen
+	lazy    bool // of PREVIEW: not when it takes time
 }
 
 // content tells whether the item needs the message's octets.
@@ -129,6 +134,20 @@ func parseFetchItem(l *lexer) (fetchItem, bool) {
 		return fetchItem{kind: fetchSize}, true
 	case "MODSEQ":
 		return fetchItem{kind: fetchModSeq}, true
+	case "EMAILID":
+		return fetchItem{kind: fetchEmailID}, true
+	case "THREADID":
+		return fetchItem{kind: fetchThreadID}, true
+	case "SAVEDATE":
+		return fetchItem{kind: fetchSaveDate}, true
+	case "PREVIEW":
+		it := fetchItem{kind: fetchPreview}
+		if at := l.i; l.sp() { // a parenthesis may also begin the modifiers of FETCH
+			if it.lazy = l.special('(') && l.keyword("LAZY") && l.special(')'); !it.lazy {
+				l.i = at
+			}
+		}
+		return it, true
 	case "ENVELOPE":
 		return fetchItem{kind: fetchEnvelope}, true
 	case "BODYSTRUCTURE":

@@ -67,8 +67,12 @@ func (s *session) Create(string, *imap.CreateOptions) (err error) {
 	if err != nil {
 		return s.fail(hideUnit(err, s.req.name), doingName)
 	}
-	_, err = s.srv.be.Store.CreateMailbox(s.ctx, p.owner, p.name, s.req.use)
-	return s.fail(err, doingName)
+	m, err := s.srv.be.Store.CreateMailbox(s.ctx, p.owner, p.name, s.req.use)
+	if err != nil {
+		return s.fail(err, doingName)
+	}
+	s.poll(true) // imapserver does not when there is a code
+	return okCode(string(appendMailboxID(nil, m.ID)), "CREATE completed").asError()
 }
 
 // hideUnit makes a unit that is not there and one that may not be seen look like one that may not be changed.

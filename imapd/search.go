@@ -3,6 +3,7 @@ package imapd
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"vanthu/internal/mailstore"
 )
@@ -30,14 +31,14 @@ func (s *session) runSearch(cmd *command) result {
 
 // search finds the messages, has them put into order, and answers.
 func (s *session) search(r *searchRequest, tag string, order func([]target) error) result {
-	if !s.prepare(r.program) {
+	if !s.prepare(s.box, r.program) {
 		return syntax("No such message")
 	}
 	if r.modseq {
 		s.raise(syncCondStore)
 	}
 	stop := s.working()
-	hits, err := s.find(r.program)
+	hits, err := s.find(s.box, r.program)
 	if err == nil && order != nil {
 		err = order(hits)
 	}
@@ -266,25 +267,27 @@ func (r *searchRequest) appendNumbers(dst []byte, hits []target) []byte {
 }
 
 // prepare resolves sets and keywords of a program against the client's view.
-func (s *session) prepare(k *searchKey) bool {
+func (s *session) prepare(b *box, k *searchKey) bool {
 	switch k.op {
 	case opSeq:
-		if s.box.invalid(k.set, false) {
+		if b.invalid(k.set, false) {
 			return false
 		}
-		k.ranges = s.box.ranges(k.set, false)
+		k.ranges = b.ranges(k.set, false)
 	case opUID:
 		if k.set.saved {
-			for _, r := range s.box.result {
+			for _, r := range b.result {
 				k.ranges = append(k.ranges, numRange{uint32(r.First), uint32(r.Last)})
 			}
 			break
 		}
-		k.ranges = s.box.ranges(k.set, true)
+		k.ranges = b.ranges(k.set, true)
 	case opFlag:
 		if k.word != "" {
-			k.flag = bitsOf(mailstore.Flags{Keywords: []string{k.word}}, s.box.known.Keywords)
+			k.flag = bitsOf(mailstore.Flags{Keywords: []string{k.word}}, b.known.Keywords)
 		}
+	case opOlder, opYounger:
+		k.at = s.srv.opt.Now().Add(-time.Duration(k.n) * time.Second)
 	}
-	return !slices.ContainsFunc(k.kids, func(kid *searchKey) bool { return !s.prepare(kid) })
+	return !slices.ContainsFunc(k.kids, func(kid *searchKey) bool { return !s.prepare(b, kid) })
 }

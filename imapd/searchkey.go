@@ -33,6 +33,11 @@ const (
 	opSince               // internal date at or after at
 	opSentBefore          // Date field
 	opSentSince
+	opOlder       // internal date at or before n seconds ago
+	opYounger     // internal date at or after n seconds ago
+	opSavedBefore // came into the mailbox before at
+	opSavedSince
+	opEmailID // object id is n
 	opSubject // text is in the field, folded
 	opFrom
 	opTo
@@ -44,7 +49,7 @@ const (
 )
 
 // asksText tells the keys that ask for a text from the others.
-func (o searchOp) asksText() bool { return o >= opSubject }
+func (o searchOp) asksText() bool { return o >= opSubject && o <= opText }
 
 // searchKey is a node of a search program.
 type searchKey struct {
@@ -55,6 +60,8 @@ type searchKey struct {
 	flag   mailstore.FlagSet
 	word   string // keyword
 	n      int64
+	saved  []int64   // of opSaved…: for each sequence number when it was saved, microseconds, 0 when it is gone
+	fuzzy  bool      // words in any order will do (RFC 6203)
 	at     time.Time // midnight UTC of the date
 	field  string
 	text   string // folded
@@ -158,7 +165,13 @@ func (p *searchParser) named(word string) (*searchKey, bool) {
 			return &searchKey{op: opLarger, n: int64(n)}, true
 		}
 		return &searchKey{op: opSmaller, n: int64(n)}, true
-	case "BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE":
+	case "OLDER", "YOUNGER":
+		return p.interval(word == "OLDER")
+	case "SAVEDATESUPPORTED":
+		return &searchKey{op: opAll}, true
+	case "EMAILID", "THREADID":
+		return p.objectID(word == "EMAILID")
+	case "BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE":
 		return p.date(word)
 	case "SUBJECT":
 		return p.text(opSubject, "")
@@ -285,9 +298,10 @@ func (p *searchParser) date(word string) (*searchKey, bool) {
 		return p.fail("Invalid date")
 	}
 	before, since := opBefore, opSince
-	word, sent := strings.CutPrefix(word, "SENT")
-	if sent {
-		before, since = opSentBefore, opSentSince
+	if rest, sent := strings.CutPrefix(word, "SENT"); sent {
+		word, before, since = rest, opSentBefore, opSentSince
+	} else if rest, saved := strings.CutPrefix(word, "SAVED"); saved {
+		word, before, since = rest, opSavedBefore, opSavedSince
 	}
 	switch word {
 	case "BEFORE":
@@ -298,6 +312,37 @@ func (p *searchParser) date(word string) (*searchKey, bool) {
 	return &searchKey{op: opAnd, kids: []*searchKey{
 		{op: since, at: at}, {op: before, at: at.AddDate(0, 0, 1)},
 	}}, true
+}
+
+// interval reads the seconds of OLDER and YOUNGER (RFC 5032).
+func (p *searchParser) interval(older bool) (*searchKey, bool) {
+	if !p.l.sp() {
+		return p.fail("")
+	}
+	n, ok := p.l.number(math.MaxUint32)
+	if !ok || n == 0 {
+		return p.fail("Invalid interval")
+	}
+	k := &searchKey{op: opYounger, n: int64(n)}
+	if older {
+		k.op = opOlder
+	}
+	return k, true
+}
+
+// objectID reads the identifier of EMAILID and THREADID (RFC 8474); no message has a thread id.
+func (p *searchParser) objectID(email bool) (*searchKey, bool) {
+	if !p.l.sp() {
+		return p.fail("")
+	}
+	n, ok := parseObjectID(p.l, 'M')
+	switch {
+	case !ok:
+		return p.fail("Invalid object identifier")
+	case !email || n == 0:
+		return not(&searchKey{op: opAll}), true
+	}
+	return &searchKey{op: opEmailID, n: n}, true
 }
 
 func (p *searchParser) text(op searchOp, field string) (*searchKey, bool) {

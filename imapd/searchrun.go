@@ -3,10 +3,12 @@ package imapd
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"time"
 
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
 )
 
 // truth is an answer that may need more of the message to be known.
@@ -41,12 +43,15 @@ type candidate struct {
 
 // find gives the messages of the client's view for which the program holds. The index of the mailbox decides first, then the store's
 // index of texts, and only dates of the header need more of the messages that are still open.
-func (s *session) find(program *searchKey) ([]target, error) {
+func (s *session) find(b *box, program *searchKey) ([]target, error) {
+	if err := s.loadSaved(b, program); err != nil {
+		return nil, err
+	}
 	var list []candidate
 	var open []int // places in list
 	zone := s.srv.opt.Zone
 	sub := subject{zone: zone}
-	for seq, row := range s.box.known.Rows(1, s.box.known.Len()) {
+	for seq, row := range b.known.Rows(1, b.known.Len()) {
 		sub.candidate = candidate{target: target{seq, row}, asked: len(open)}
 		sub.is = program.holds(&sub)
 		if sub.is == never {
@@ -54,6 +59,9 @@ func (s *session) find(program *searchKey) ([]target, error) {
 		}
 		if sub.is == perhaps {
 			open = append(open, len(list))
+		}
+		if len(list) == cap(list) && len(list) >= 4096 { // many are hits: grow once
+			list = slices.Grow(list, b.known.Len()-seq+1)
 		}
 		list = append(list, sub.candidate)
 	}
@@ -86,6 +94,24 @@ func (s *session) find(program *searchKey) ([]target, error) {
 	return hits, nil
 }
 
+// loadSaved gives the keys that ask when messages were saved the dates of the whole mailbox.
+func (s *session) loadSaved(b *box, program *searchKey) error {
+	keys := program.keys(nil, func(op searchOp) bool { return op == opSavedBefore || op == opSavedSince })
+	if len(keys) == 0 {
+		return nil
+	}
+	saved := make([]int64, b.known.Len())
+	err := s.srv.be.Store.Saved(s.ctx, b.id, mailstore.AllUIDs(), func(uid mailstore.UID, at time.Time) {
+		if seq, here := b.known.Seq(uid); here {
+			saved[seq-1] = sqldb.Micros(at)
+		}
+	})
+	for _, k := range keys {
+		k.saved = saved
+	}
+	return err
+}
+
 // searchTexts has the store answer every text key of the program for all messages that are still open.
 func (s *session) searchTexts(program *searchKey, list []candidate, open []int) error {
 	if len(open) == 0 {
@@ -95,7 +121,7 @@ func (s *session) searchTexts(program *searchKey, list []candidate, open []int) 
 	for i, at := range open {
 		ids[i] = list[at].row.Message
 	}
-	for _, k := range program.textKeys(nil) {
+	for _, k := range program.keys(nil, searchOp.asksText) {
 		hits, err := s.srv.be.Store.SearchText(s.ctx, ids, mailstore.TextQuery{Field: textFields[k.op], Header: k.field, Needle: k.text})
 		if err = s.unlessDamaged(err); err != nil {
 			return err
@@ -111,13 +137,13 @@ var textFields = map[searchOp]mailstore.TextField{
 	opHeader: mailstore.FieldHeader, opBody: mailstore.FieldBody, opText: mailstore.FieldText,
 }
 
-// textKeys appends the keys of the program that ask for a text.
-func (k *searchKey) textKeys(list []*searchKey) []*searchKey {
-	if k.op.asksText() {
+// keys appends those keys of the program whose kind is asked for.
+func (k *searchKey) keys(list []*searchKey, of func(searchOp) bool) []*searchKey {
+	if of(k.op) {
 		return append(list, k)
 	}
 	for _, kid := range k.kids {
-		list = kid.textKeys(list)
+		list = kid.keys(list, of)
 	}
 	return list
 }
@@ -187,6 +213,17 @@ func (k *searchKey) holds(m *subject) truth {
 		return certain(day(m.row.Date().In(m.zone)).Before(k.at))
 	case opSince:
 		return certain(!day(m.row.Date().In(m.zone)).Before(k.at))
+	}
+	switch k.op {
+	case opOlder:
+		return certain(!m.row.Date().After(k.at))
+	case opYounger:
+		return certain(!m.row.Date().Before(k.at))
+	case opSavedBefore, opSavedSince:
+		saved := k.saved[m.seq-1]
+		return certain(saved != 0 && day(sqldb.Time(saved).In(m.zone)).Before(k.at) == (k.op == opSavedBefore))
+	case opEmailID:
+		return certain(int64(m.row.Message) == k.n)
 	}
 	if k.op.asksText() {
 		if k.hits == nil {

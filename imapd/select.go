@@ -86,6 +86,10 @@ func (s *session) Select(_ string, opt *imap.SelectOptions) (data *imap.SelectDa
 	s.mu.Lock()
 	s.box = b
 	s.mu.Unlock()
+	line := appendMailboxID([]byte("* OK ["), m.ID)
+	if err := s.out(append(line, "] Mailbox id\r\n"...)); err != nil {
+		return nil, err
+	}
 	if s.rev2 { // RFC 9051, section 6.3.2
 		line := appendMailbox([]byte(`* LIST () "/" `), p.full, s.wide)
 		if err := s.out(append(line, "\r\n"...)); err != nil {

@@ -18,7 +18,8 @@ func parseStatusItems(l *lexer) ([]statusItem, bool) {
 			return false
 		}
 		switch word {
-		case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "DELETED-STORAGE", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ":
+		case "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "DELETED-STORAGE", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ",
+			"MAILBOXID":
 			if !slices.Contains(items, statusItem(word)) {
 				items = append(items, statusItem(word))
 			}
@@ -79,6 +80,10 @@ func (s *session) appendStatus(dst []byte, name string, m *mailstore.Mailbox, it
 	for i, it := range items {
 		if i > 0 {
 			dst = append(dst, ' ')
+		}
+		if it == "MAILBOXID" {
+			dst = appendMailboxID(dst, m.ID)
+			continue
 		}
 		dst = append(append(dst, it...), ' ')
 		var n int64

@@ -43,10 +43,10 @@ func (s *session) runThread(cmd *command) result {
 	if st := r.parseKeys(l, wrong); st != nil {
 		return answer(*st)
 	}
-	if !s.prepare(r.program) {
+	if !s.prepare(s.box, r.program) {
 		return syntax("No such message")
 	}
-	hits, err := s.find(r.program)
+	hits, err := s.find(s.box, r.program)
 	var ds []*digest
 	if err == nil {
 		ds, err = s.digests(hits)

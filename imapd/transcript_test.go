@@ -15,6 +15,7 @@ var update = flag.Bool("update", false, "write the server's replies into testdat
 // volatile is what differs from run to run; capCode is what every extension changes, and what login.imap alone shows in full.
 var (
 	volatile = regexp.MustCompile(`\b(UIDVALIDITY|APPENDUID|COPYUID) (\d+)`)
+	boxID    = regexp.MustCompile(`\bMAILBOXID \(F\d+\)`)
 	capCode  = regexp.MustCompile(`^(\w+ OK) \[CAPABILITY [^\]]*\]`)
 )
 
@@ -48,7 +49,7 @@ func (p *player) fillIn(s string) string {
 
 // reply reads one line as transcripts show it.
 func (p *player) reply(c *client) string {
-	s := c.line()
+	s := boxID.ReplaceAllString(c.line(), "MAILBOXID ({id})")
 	if g := volatile.FindStringSubmatch(s); g != nil {
 		p.validity = g[2]
 	}
