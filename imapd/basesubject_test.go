@@ -54,7 +54,7 @@ func TestBaseSubjectIsLinear(t *testing.T) {
 	for _, s := range []string{"[a]", "re:", "[a]re:", "(fwd)", "[fwd:", "[", "[a] ", "re[a]:"} {
 		began := time.Now()
 		baseSubject(strings.Repeat(s, 256<<10/len(s)))
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%q repeated takes %v", s, took)
 		}
 	}

@@ -307,7 +307,7 @@ func TestThreadsOfStrangers(t *testing.T) {
 		for how := threadOrderedSubject; how <= threadRefs; how++ {
 			threads(list, how)
 		}
-		if took := time.Since(began); took > 10*time.Second {
+		if took := time.Since(began); took > 3*time.Minute {
 			t.Errorf("%s: %v", name, took)
 		} else {
 			t.Logf("%s: %v", name, took)

@@ -453,7 +453,7 @@ func TestScannerBombs(t *testing.T) {
 			if n := after.TotalAlloc - before.TotalAlloc; n > 32<<20 {
 				t.Errorf("%d octets allocated", n)
 			}
-			if d := time.Since(begin); d > 5*time.Second {
+			if d := time.Since(begin); d > time.Minute {
 				t.Errorf("took %v", d)
 			} else {
 				t.Logf("%v, %d octets of structure", d, len(b))

@@ -39,7 +39,7 @@ func TestHTMLTextIsLinear(t *testing.T) {
 	for _, unit := range []string{"<", "<a", "<a b=\"", "<a b='", "</", "<!--", "<script>", "<title></", "&", "&#", "<a b=\">'", " ", "<head>", "<style></styl"} {
 		begin := time.Now()
 		htmlText(strings.Repeat(unit, (4<<20)/len(unit)))
-		if d := time.Since(begin); d > 5*time.Second {
+		if d := time.Since(begin); d > time.Minute {
 			t.Errorf("4 MiB of %q take %v", unit, d)
 		}
 	}
@@ -139,7 +139,7 @@ func TestOfficeLimits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			begin := time.Now()
 			got := docx.text(tt.raw, maxBodyText)
-			if d := time.Since(begin); d > 10*time.Second {
+			if d := time.Since(begin); d > time.Minute {
 				t.Errorf("it took %v", d)
 			}
 			if len(got) < tt.min || len(got) > tt.max {
