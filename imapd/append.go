@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"errors"
 	"time"
 
 	"vanthu/internal/fault"
@@ -66,8 +67,10 @@ func (a *appender) checkTarget() error {
 	case err != nil:
 	case !m.Selectable:
 		err = mailstore.ErrNoMailbox
-	case !p.rights.write:
-		err = errReadOnly
+	case !p.rights.Has(mailstore.RightInsert):
+		if err = p.deny(mailstore.RightInsert); errors.Is(err, errNoRight) {
+			err = errReadOnly
+		}
 	case workflowOnly(m.Role):
 		err = a.s.mayAppend(m)
 	}
@@ -89,4 +92,14 @@ func (s *session) checkUpload(f *mailstore.Finished) error {
 		return nil
 	}
 	return s.srv.be.Guard.CheckUpload(s.ctx, s.user.ID, s.c.Remote(), f)
+}
+
+// allowedFlags gives those of flags that the account may set in a mailbox; APPEND does not fail for the others (RFC 4314, section 4).
+func (s *session) allowedFlags(m *mailstore.Mailbox, f mailstore.Flags) mailstore.Flags {
+	may := mayFlag(s.rightsOn(m))
+	f.System &= may
+	if may&mailstore.Keyword(0) == 0 {
+		f.Keywords = nil
+	}
+	return f
 }

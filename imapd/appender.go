@@ -130,6 +130,7 @@ func (a *appender) message() error {
 			return err
 		}
 	}
+	it.Flags = a.s.allowedFlags(&a.box, it.Flags)
 	body := a.s.srv.be.Store.NewBody
 	if a.memory > maxAppendInline {
 		body = a.s.srv.be.Store.NewFileBody

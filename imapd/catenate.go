@@ -90,8 +90,10 @@ var errNoSection = errors.New("imapd: no such section")
 // withSection gives what a URL names to fn. It fails with errNoSection, or faults of kind NotFound and Invalid, when there is no such
 // thing that the account may read.
 func (s *session) withSection(u *messageURL, fn func(r io.Reader, n int64) error) (err error) {
-	m, _, err := s.lookup(u.mailbox)
+	m, _, err := s.need(u.mailbox, mailstore.RightRead)
 	switch {
+	case errors.Is(err, errNoRight):
+		return errNoSection
 	case err != nil:
 		return err
 	case !m.Selectable || u.validity != 0 && u.validity != m.UIDValidity:

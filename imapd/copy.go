@@ -80,7 +80,7 @@ func (s *session) transfer(move bool) (mailstore.Mailbox, mailstore.Copied, erro
 	defer s.working()()
 	b := s.box
 	target, p, err := s.lookup(s.req.name)
-	if err == nil && !target.Selectable {
+	if err == nil && (!target.Selectable || p.rights&(mailstore.RightLookup|mailstore.RightInsert) == 0) {
 		err = mailstore.ErrNoMailbox
 	}
 	if err != nil {
@@ -96,18 +96,20 @@ func (s *session) transfer(move bool) (mailstore.Mailbox, mailstore.Copied, erro
 		}
 	}
 	switch {
-	case !p.rights.write:
+	case !p.rights.Has(mailstore.RightInsert):
 		return target, none, errReadOnly
 	case move && b.readOnly:
 		return target, none, errBoxReadOnly
+	case move && !b.rights.Has(mailstore.RightMark|mailstore.RightExpunge): // RFC 6851, section 4.1
+		return target, none, errNoRight
 	}
 	var pairs mailstore.Copied
 	err = s.srv.be.Store.Update(s.ctx, func(tx *sqldb.Tx) (err error) {
-		act := s.srv.be.Store.Copy
+		act := s.srv.be.Store.CopyWithout
 		if move {
-			act = s.srv.be.Store.Move
+			act = s.srv.be.Store.MoveWithout
 		}
-		pairs, err = act(s.ctx, tx, b.id, mailstore.UIDs(uids...), target.ID)
+		pairs, err = act(s.ctx, tx, b.id, mailstore.UIDs(uids...), target.ID, ^mayFlag(p.rights))
 		return err
 	})
 	if err != nil {
@@ -126,7 +128,7 @@ func (s *session) askWorkflow(target mailstore.Mailbox, uids []mailstore.UID, mo
 	if w == nil {
 		return pairs, true, errWorkflowFolder
 	}
-	if b := s.box; b.readOnly && (b.owner.Unit == 0 || s.rights(s.srv.be.Directory.Snapshot(), b.owner.Unit).write) {
+	if b := s.box; b.examined || b.readOnly && b.owner.Unit == 0 {
 		return pairs, true, errBoxReadOnly
 	}
 	act := w.CopyMessages

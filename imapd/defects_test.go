@@ -380,7 +380,7 @@ func TestDefect_I20_SlowReaderBlocksNobody(t *testing.T) {
 func TestDefect_I21_PanicIsAnswered(t *testing.T) {
 	w := plain(t)
 	c := w.login("canbo")
-	w.be.Store = nil // every use of the store panics from here on
+	w.be.Store = new(mailstore.Store) // its every use panics from here on
 	c.refused("SELECT INBOX", "NO [SERVERBUG]")
 	c.refused("STATUS INBOX (MESSAGES)", "NO [SERVERBUG]")
 	c.alive()

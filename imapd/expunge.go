@@ -35,12 +35,14 @@ func (s *session) Expunge(*imapserver.ExpungeWriter, *imap.UIDSet) (err error) {
 	b := s.box
 	closing := s.req.verb == "CLOSE"
 	switch {
-	case closing && (b.readOnly || workflowOnly(b.role)):
+	case closing && (b.readOnly || workflowOnly(b.role) || !b.rights.Has(mailstore.RightExpunge)):
 		return nil
 	case b.readOnly:
 		return s.fail(errBoxReadOnly, doingOther)
 	case workflowOnly(b.role):
 		return s.fail(errKeepDocuments, doingOther)
+	case !b.rights.Has(mailstore.RightExpunge):
+		return s.fail(errNoRight, doingOther)
 	}
 	set := mailstore.AllUIDs()
 	switch {

@@ -164,7 +164,7 @@ func (f *fetcher) tellGone() error {
 // markSeen sets \Seen where the items ask for it, before anything is said. When that is not possible, reading goes on all the same
 // (P9 of reliability.md).
 func (f *fetcher) markSeen() {
-	if f.b.readOnly || !slices.ContainsFunc(f.items, func(it fetchItem) bool { return it.sets }) {
+	if f.b.changeable()&mailstore.Seen == 0 || !slices.ContainsFunc(f.items, func(it fetchItem) bool { return it.sets }) {
 		return
 	}
 	var unseen []mailstore.UID

@@ -14,7 +14,7 @@ type listRequest struct {
 	lsub     bool
 
 	onlySubscribed, onlyUse, recursive bool // selection options, RFC 5258 and 6154
-	showSubscribed                     bool // return option
+	showSubscribed, showRights         bool // return options, the second of RFC 8440
 	status                             []statusItem
 }
 
@@ -23,6 +23,7 @@ type node struct {
 	name       string
 	box        *mailstore.Mailbox // nil for a mere level or a name that is only subscribed
 	exists     bool
+	rights     mailstore.Rights // on box
 	subscribed bool
 	children   bool
 	below      bool // a subscribed name lies below it
@@ -94,6 +95,8 @@ func (r *listRequest) returnOption(l *lexer) bool {
 	switch word {
 	case "SUBSCRIBED":
 		r.showSubscribed = true
+	case "MYRIGHTS":
+		r.showRights = true
 	case "CHILDREN", "SPECIAL-USE": // always shown
 	case "STATUS":
 		var valid bool
@@ -169,7 +172,10 @@ func (s *session) list(r *listRequest, verb string) result {
 			continue
 		}
 		out = s.appendList(out, n, r, verb)
-		if len(r.status) > 0 && n.box != nil && n.box.Selectable {
+		if r.showRights && n.box != nil {
+			out = appendMyRights(out, n.name, n.rights, s.wide)
+		}
+		if len(r.status) > 0 && n.readable() {
 			if out, err = s.appendStatus(out, n.name, n.box, r.status); err != nil {
 				return answer(s.failure(err, doingOther))
 			}
@@ -206,24 +212,29 @@ func (s *session) tree(r *listRequest) ([]node, error) {
 	add := func(prefix string, owner mailstore.Owner) error {
 		boxes, err := s.srv.be.Store.List(s.ctx, owner)
 		for i := range boxes {
-			tree = append(tree, node{name: prefix + boxes[i].Name, box: &boxes[i], exists: true})
+			if may := s.rightsOn(&boxes[i]); may.Has(mailstore.RightLookup) {
+				tree = append(tree, node{name: prefix + boxes[i].Name, box: &boxes[i], exists: true, rights: may})
+			}
 		}
 		return err
 	}
 	if err := add("", mailstore.Owner{Account: s.user.ID}); err != nil {
 		return nil, err
 	}
-	units := s.units(s.srv.be.Directory.Snapshot())
-	if len(units) > 0 {
-		tree = append(tree, node{name: sharedRoot, exists: true})
-	}
-	for _, u := range units {
-		prefix := sharedPrefix + u.ShortName
-		tree = append(tree, node{name: prefix, exists: true})
-		if err := add(prefix+"/", mailstore.Owner{Unit: u.ID}); err != nil {
+	snap := s.srv.be.Directory.Snapshot()
+	for _, u := range s.units(snap) {
+		if err := add(sharedPrefix+u.ShortName+"/", mailstore.Owner{Unit: u.ID}); err != nil {
 			return nil, err
 		}
 	}
+	for _, o := range s.srv.be.Store.ACL().Sharers(snap, s.user.ID) {
+		if a, known := snap.Account(o.Account); known {
+			if err := add(othersPrefix+a.Login.String()+"/", o); err != nil {
+				return nil, err
+			}
+		}
+	}
+	tree = addLevels(tree)
 	if r.onlySubscribed || r.showSubscribed {
 		names, err := s.srv.be.Store.Subscriptions(s.ctx, s.user.ID)
 		if err != nil {
@@ -234,6 +245,29 @@ func (s *session) tree(r *listRequest) ([]node, error) {
 	slices.SortStableFunc(tree, func(a, b node) int { return strings.Compare(a.name, b.name) })
 	markChildren(tree)
 	return tree, nil
+}
+
+// addLevels adds the levels above the names that are there: those of namespaces, and mailboxes that only what lies below is known of.
+func addLevels(tree []node) []node {
+	have := make(map[string]bool, len(tree))
+	for i := range tree {
+		have[tree[i].name] = true
+	}
+	for i := range tree {
+		name := tree[i].name
+		for at := range name {
+			if name[at] == '/' && !have[name[:at]] {
+				have[name[:at]] = true
+				tree = append(tree, node{name: name[:at], exists: true})
+			}
+		}
+	}
+	return tree
+}
+
+// readable tells whether a name is a mailbox that the account may open.
+func (n *node) readable() bool {
+	return n.box != nil && n.box.Selectable && n.rights.Has(mailstore.RightRead)
 }
 
 // markSubscribed notes subscriptions in the tree and adds those without a mailbox. With levels, the names above are marked, and added
@@ -286,13 +320,13 @@ func (s *session) appendList(dst []byte, n *node, r *listRequest, verb string) [
 	attrs := make([]string, 0, 4)
 	switch {
 	case r.lsub:
-		if !n.subscribed || n.exists && (n.box == nil || !n.box.Selectable) {
+		if !n.subscribed || n.exists && !n.readable() {
 			attrs = append(attrs, `\Noselect`)
 		}
 	case !n.exists:
 		attrs = append(attrs, `\NonExistent`)
 	default:
-		if n.box == nil || !n.box.Selectable {
+		if !n.readable() {
 			attrs = append(attrs, `\Noselect`)
 		}
 		if n.children {

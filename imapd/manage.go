@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -60,12 +61,9 @@ func (s *session) parseUse(l *lexer) bool {
 // Create implements imapserver.Session.
 func (s *session) Create(string, *imap.CreateOptions) (err error) {
 	defer s.guard("CREATE", &err)
-	p, err := s.locate(s.req.name)
-	if err == nil && p.owner.Unit != 0 {
-		err = errFixedTree
-	}
+	p, err := s.mayCreate(s.req.name)
 	if err != nil {
-		return s.fail(hideUnit(err, s.req.name), doingName)
+		return s.fail(err, doingName)
 	}
 	m, err := s.srv.be.Store.CreateMailbox(s.ctx, p.owner, p.name, s.req.use)
 	if err != nil {
@@ -75,12 +73,38 @@ func (s *session) Create(string, *imap.CreateOptions) (err error) {
 	return okCode(string(appendMailboxID(nil, m.ID)), "CREATE completed").asError()
 }
 
-// hideUnit makes a unit that is not there and one that may not be seen look like one that may not be changed.
-func hideUnit(err error, name string) error {
-	if fault.KindOf(err) == fault.NotFound && (name == sharedRoot || strings.HasPrefix(name, sharedPrefix)) {
-		return errFixedTree
+// mayCreate finds the place of a new mailbox. Outside the account's own tree the nearest mailbox above it must exist and grant the right
+// (RFC 4314, section 4); what is not there, what may not be seen and what may not be changed are refused alike.
+func (s *session) mayCreate(name string) (place, error) {
+	refused := errNoRight
+	if name == sharedRoot || strings.HasPrefix(name, sharedPrefix) {
+		refused = errFixedTree
 	}
-	return err
+	p, err := s.locate(name)
+	if fault.KindOf(err) == fault.NotFound || err == nil && p.name == "" {
+		return p, refused
+	}
+	if err != nil || p.owner.Account == s.user.ID {
+		return p, err
+	}
+	boxes, err := s.srv.be.Store.List(s.ctx, p.owner)
+	if err != nil {
+		return p, err
+	}
+	rights, above := mailstore.NoRights, ""
+	for i := range boxes {
+		m := &boxes[i]
+		if m.Name == p.name && !s.rightsOn(m).Has(mailstore.RightLookup) {
+			return p, refused
+		}
+		if strings.HasPrefix(p.name, m.Name+"/") && len(m.Name) > len(above) {
+			rights, above = s.rightsOn(m), m.Name
+		}
+	}
+	if !rights.Has(mailstore.RightCreate) {
+		return p, refused
+	}
+	return p, nil
 }
 
 // runNamed parses the commands whose one argument is a mailbox.
@@ -103,28 +127,26 @@ func (s *session) runNamed(cmd *command) result {
 // Delete implements imapserver.Session.
 func (s *session) Delete(string) (err error) {
 	defer s.guard("DELETE", &err)
-	m, p, err := s.lookup(s.req.name)
-	if err == nil && p.owner.Unit != 0 {
-		err = errFixedTree
-	}
+	m, _, err := s.mayDelete(s.req.name)
 	if err == nil {
 		err = s.srv.be.Store.DeleteMailbox(s.ctx, m.ID)
 	}
 	return s.fail(err, doingOther)
 }
 
-// lookup finds an existing mailbox that the account may see. The level of a unit itself is no mailbox.
-func (s *session) lookup(name string) (mailstore.Mailbox, place, error) {
-	p, err := s.locate(name)
-	if err != nil {
-		return mailstore.Mailbox{}, p, err
+// mayDelete finds a mailbox that the account may delete or rename.
+func (s *session) mayDelete(name string) (mailstore.Mailbox, place, error) {
+	m, p, err := s.need(name, mailstore.RightDelete)
+	if errors.Is(err, errNoRight) && p.owner.Unit != 0 {
+		err = errFixedTree
 	}
-	if p.name == "" {
-		return mailstore.Mailbox{}, p, mailstore.ErrNoMailbox
-	}
-	m, err := s.srv.be.Store.Lookup(s.ctx, p.owner, p.name)
 	return m, p, err
 }
+
+// errOtherTree answers RENAME from one owner's tree to another's.
+var errOtherTree = fault.New(fault.Invalid, fault.Text{
+	EN: "a mailbox cannot be moved to another owner", VI: "không chuyển được thư mục sang chủ hộp thư khác",
+})
 
 // runRename parses RENAME.
 func (s *session) runRename(cmd *command) result {
@@ -151,16 +173,16 @@ func (s *session) runRename(cmd *command) result {
 // Rename implements imapserver.Session.
 func (s *session) Rename(string, string, *imap.RenameOptions) (err error) {
 	defer s.guard("RENAME", &err)
-	m, from, err := s.lookup(s.req.name)
+	m, from, err := s.mayDelete(s.req.name)
 	if err != nil {
 		return s.fail(err, doingOther)
 	}
-	to, err := s.locate(s.req.name2)
-	if err == nil && (from.owner.Unit != 0 || to.owner.Unit != 0) {
-		err = errFixedTree
+	to, err := s.mayCreate(s.req.name2)
+	if err == nil && to.owner != from.owner {
+		err = errOtherTree
 	}
 	if err != nil {
-		return s.fail(hideUnit(err, s.req.name2), doingName)
+		return s.fail(err, doingName)
 	}
 	return s.fail(s.srv.be.Store.RenameMailbox(s.ctx, m.ID, to.name), doingName)
 }

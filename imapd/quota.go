@@ -59,7 +59,7 @@ func (s *session) runGetQuotaRoot(cmd *command) result {
 	if !l.end() {
 		return syntax("Expected: GETQUOTAROOT mailbox")
 	}
-	m, p, err := s.lookup(name)
+	m, p, err := s.need(name, mailstore.RightLookup)
 	if err != nil {
 		return answer(s.failure(err, doingOther))
 	}

@@ -57,6 +57,8 @@ func (a *appender) source() (mailstore.UID, error) {
 		return 0, errBoxReadOnly
 	case workflowOnly(b.role):
 		return 0, errKeepDocuments
+	case !b.rights.Has(mailstore.RightMark | mailstore.RightExpunge): // RFC 8508, section 4.1
+		return 0, errNoRight
 	}
 	list := b.uids(set, uid)
 	if len(list) == 0 {

@@ -24,7 +24,9 @@ func (s *session) runSelect(cmd *command) result {
 		return syntax("ENABLE QRESYNC first")
 	}
 	s.req.name = name
-	if p, err := s.locate(name); cmd.verb == "EXAMINE" || err == nil && !p.rights.write {
+	f := &s.req.found
+	f.box, f.place, f.err = s.need(name, mailstore.RightRead)
+	if cmd.verb == "EXAMINE" || f.err == nil && f.place.rights&mailstore.ChangeRights == 0 {
 		return pass("EXAMINE x")
 	}
 	return pass("SELECT x")
@@ -49,7 +51,7 @@ func (s *session) selectParam(l *lexer) bool {
 // here before must be told come behind them.
 func (s *session) Select(_ string, opt *imap.SelectOptions) (data *imap.SelectData, err error) {
 	defer s.guard("SELECT", &err)
-	m, p, err := s.lookup(s.req.name)
+	m, p, err := s.req.found.box, s.req.found.place, s.req.found.err
 	if err == nil && !m.Selectable {
 		err = mailstore.ErrNoMailbox
 	}
@@ -60,7 +62,10 @@ func (s *session) Select(_ string, opt *imap.SelectOptions) (data *imap.SelectDa
 	if err != nil {
 		return nil, s.fail(err, doingOther)
 	}
-	b := &box{id: m.ID, owner: m.Owner, role: m.Role, readOnly: opt.ReadOnly || !p.rights.write, hot: hot, known: hot.Version(), sync: &s.sync}
+	b := &box{
+		id: m.ID, owner: m.Owner, role: m.Role, rights: p.rights, examined: s.req.verb == "EXAMINE", readOnly: opt.ReadOnly,
+		hot: hot, known: hot.Version(), sync: &s.sync,
+	}
 	b.safe = b.known.ModSeq
 	resync := s.req.qresync
 	var gone mailstore.UIDSet
@@ -101,14 +106,18 @@ func (s *session) Select(_ string, opt *imap.SelectOptions) (data *imap.SelectDa
 		NumMessages: uint32(v.Len()), UIDValidity: v.UIDValidity, UIDNext: imap.UID(v.UIDNext),
 		FirstUnseenSeqNum: uint32(v.FirstWithout(mailstore.Seen)),
 	}
+	may := b.changeable()
 	for _, f := range systemFlags {
 		data.Flags = append(data.Flags, imap.Flag(f.name))
+		if may&f.bit != 0 {
+			data.PermanentFlags = append(data.PermanentFlags, imap.Flag(f.name))
+		}
 	}
 	for _, k := range v.Keywords {
 		data.Flags = append(data.Flags, imap.Flag(k))
 	}
-	if !b.readOnly {
-		data.PermanentFlags = append(data.PermanentFlags, data.Flags...)
+	if may&mailstore.Keyword(0) != 0 {
+		data.PermanentFlags = append(data.PermanentFlags, data.Flags[len(systemFlags):]...)
 		if len(v.Keywords) < mailstore.MaxKeywords {
 			data.PermanentFlags = append(data.PermanentFlags, imap.FlagWildcard)
 		}

@@ -29,6 +29,7 @@ type session struct {
 	user     *directory.Account // nil before login
 	since    time.Time          // of the login
 	seen     *directory.Snapshot
+	seenACL  *mailstore.ACL
 	key      sessionKey
 	failures int
 	wide     bool // UTF-8 in quoted strings enabled: UTF8=ACCEPT or IMAP4rev2
@@ -48,6 +49,11 @@ type request struct {
 	cred  *credentials
 	name  string // mailbox
 	name2 string // new name of RENAME
+	found struct {
+		box   mailstore.Mailbox
+		place place
+		err   error
+	} // of SELECT
 	use   mailstore.Use
 	uid   bool // numbers are UIDs
 	set   numSet
@@ -92,22 +98,45 @@ func (s *session) authenticate(cred credentials) (directory.Account, error) {
 	return s.srv.be.Directory.Authenticate(s.ctx, directory.Login(cred.login), directory.Password(cred.password), s.c.Remote().Addr())
 }
 
-// stillAllowed tells whether the login and the rights on the selected mailbox hold after a change of the directory.
+// stillAllowed tells whether the login and the right to read the selected mailbox hold after a change of the directory or of rights.
+// When others of the rights on it have changed, the client is told (RFC 4314, section 5.1.1).
 func (s *session) stillAllowed() bool {
-	now := s.srv.be.Directory.Snapshot()
-	if now == s.seen {
+	now, acl := s.srv.be.Directory.Snapshot(), s.srv.be.Store.ACL()
+	if now == s.seen && acl == s.seenACL {
 		return true
 	}
 	if !now.LoginValid(s.user.ID, s.since) {
 		return false
 	}
-	if s.box != nil && s.box.owner.Unit != 0 {
-		if may := s.rights(now, s.box.owner.Unit); !may.read || !may.write && !s.box.readOnly {
+	if b := s.box; b != nil {
+		may := acl.Rights(now, s.user.ID, &mailstore.Mailbox{ID: b.id, Owner: b.owner, Role: b.role})
+		if !may.Has(mailstore.RightRead) {
 			return false
 		}
+		if lines := b.allow(may); len(lines) > 0 {
+			_ = s.out(lines) // a broken connection shows at the next read
+		}
 	}
-	s.seen = now
+	s.seen, s.seenACL = now, acl
 	return true
+}
+
+// allow takes new rights on and gives the lines that tell what they change.
+func (b *box) allow(may mailstore.Rights) (lines []byte) {
+	before, wasReadOnly := b.changeable(), b.readOnly
+	b.rights = may
+	b.readOnly = b.examined || may&mailstore.ChangeRights == 0
+	if b.readOnly != wasReadOnly {
+		code := "READ-WRITE"
+		if b.readOnly {
+			code = "READ-ONLY"
+		}
+		lines = okCode(code, "Your rights have changed").append(lines, "")
+	}
+	if after := b.changeable(); after != before {
+		lines = appendFlagLines(lines, b.known.Keywords, after)
+	}
+	return lines
 }
 
 // guard turns a panic in a session method into a reply; imapserver would close the connection without a word.
@@ -145,13 +174,17 @@ func (s *session) out(b []byte) error {
 
 // Namespace implements imapserver.SessionNamespace.
 func (s *session) Namespace() (*imap.NamespaceData, error) {
-	line := append([]byte(nil), `* NAMESPACE (("" "/")) NIL ((`...)
-	if s.wide {
-		line = appendQuoted(line, sharedPrefix)
-	} else {
-		line = appendQuoted(line, appendUTF7(nil, sharedPrefix))
+	line := []byte(`* NAMESPACE (("" "/"))`)
+	for _, prefix := range []string{othersPrefix, sharedPrefix} {
+		line = append(line, " (("...)
+		if s.wide {
+			line = appendQuoted(line, prefix)
+		} else {
+			line = appendQuoted(line, appendUTF7(nil, prefix))
+		}
+		line = append(line, ` "/"))`...)
 	}
-	line = append(line, ` "/"))`+"\r\n"...)
+	line = append(line, "\r\n"...)
 	return nil, errors.Join(s.out(line), ok("NAMESPACE completed").asError())
 }
 

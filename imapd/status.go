@@ -47,7 +47,7 @@ func (s *session) runStatus(cmd *command) result {
 	if !valid || !l.end() {
 		return syntax("Unknown STATUS item")
 	}
-	m, p, err := s.lookup(name)
+	m, p, err := s.need(name, mailstore.RightRead)
 	if err == nil && !m.Selectable {
 		err = mailstore.ErrNoMailbox
 	}

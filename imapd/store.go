@@ -111,10 +111,21 @@ func (s *session) Store(*imapserver.FetchWriter, imap.NumSet, *imap.StoreFlags, 
 	if len(set) == 0 {
 		return nil
 	}
+	may := b.changeable()
+	named := asked(a)
+	if named&may == 0 && (a.op != mailstore.ReplaceFlags || may == 0) {
+		return s.fail(errNoRight, doingOther)
+	}
+	if may&mailstore.Keyword(0) == 0 {
+		a.flags.Keywords = nil
+	}
+	if named&^may != 0 || a.op == mailstore.ReplaceFlags && ^may != 0 {
+		a.silent = false // the client must learn what was left out
+	}
 	var done mailstore.FlagResult
 	err = s.srv.be.Store.Update(s.ctx, func(tx *sqldb.Tx) (err error) {
 		done, err = s.srv.be.Store.SetFlags(s.ctx, tx, b.id, set, mailstore.FlagChange{
-			Op: a.op, Flags: a.flags, Conditional: a.conditional, UnchangedSince: a.unchanged,
+			Op: a.op, Flags: a.flags, Conditional: a.conditional, UnchangedSince: a.unchanged, Protect: ^may,
 		})
 		return err
 	})
@@ -182,6 +193,14 @@ func (b *box) appendModified(dst []byte, failed mailstore.UIDSet, uid bool) []by
 		rs = append(rs, numRange{n, n})
 	}
 	return appendRanges(dst, mergeRanges(rs))
+}
+
+// asked gives the flags that a STORE names; some keyword's bit stands for all keywords.
+func asked(a *storeArgs) mailstore.FlagSet {
+	if len(a.flags.Keywords) > 0 {
+		return a.flags.System | mailstore.Keyword(0)
+	}
+	return a.flags.System
 }
 
 // bitsOf gives the bits of flags in a mailbox that has all of their keywords; unknown ones have none.

@@ -82,6 +82,14 @@ func lookup(verb string) (e entry, found bool) { //nolint:funlen,gocyclo // a ta
 		return entry{need: authenticated, how: own, run: (*session).runGetQuotaRoot}, true
 	case "SETQUOTA":
 		return entry{need: authenticated, how: own, run: (*session).runSetQuota}, true
+	case "SETACL", "DELETEACL":
+		return entry{need: authenticated, how: own, run: (*session).runSetACL}, true
+	case "GETACL":
+		return entry{need: authenticated, how: own, run: (*session).runGetACL}, true
+	case "LISTRIGHTS":
+		return entry{need: authenticated, how: own, run: (*session).runListRights}, true
+	case "MYRIGHTS":
+		return entry{need: authenticated, how: own, run: (*session).runMyRights}, true
 	case "APPEND":
 		return entry{need: authenticated, how: own, run: (*session).runAppend}, true
 	case "REPLACE", "UID REPLACE":

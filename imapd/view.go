@@ -12,12 +12,37 @@ type box struct {
 	id       mailstore.MailboxID
 	owner    mailstore.Owner
 	role     mailstore.FolderRole
-	readOnly bool
+	rights   mailstore.Rights
+	examined bool // by EXAMINE: stays read-only, whatever the rights
+	readOnly bool // nothing may be changed
 	hot      *mailstore.Hot
 	known    *mailstore.Version
 	safe     mailstore.ModSeq // the client has been told all up to here; below known's while expunges are held back
 	sync     *syncLevel       // the session's
 	result   mailstore.UIDSet // of SEARCH RETURN (SAVE)
+}
+
+// changeable gives the flags that the account may change here (RFC 4314, section 4); all keywords or none.
+func (b *box) changeable() mailstore.FlagSet {
+	if b.readOnly {
+		return 0
+	}
+	return mayFlag(b.rights)
+}
+
+// mayFlag gives the flags that rights allow to change.
+func mayFlag(r mailstore.Rights) mailstore.FlagSet {
+	flags := mailstore.FlagSet(0)
+	if r.Has(mailstore.RightSeen) {
+		flags |= mailstore.Seen
+	}
+	if r.Has(mailstore.RightMark) {
+		flags |= mailstore.Deleted
+	}
+	if r.Has(mailstore.RightWrite) {
+		flags |= ^(mailstore.Seen | mailstore.Deleted)
+	}
+	return flags
 }
 
 // ranges resolves a message set against what the client knows.
@@ -86,7 +111,7 @@ func (b *box) update(dst []byte, expunge bool, skip told) []byte {
 		diff = mailstore.Compare(b.known, next)
 	}
 	if len(next.Keywords) != len(b.known.Keywords) {
-		dst = appendFlagLines(dst, next.Keywords, b.readOnly)
+		dst = appendFlagLines(dst, next.Keywords, b.changeable())
 	}
 	dst = b.appendGone(dst, diff.Gone)
 	if len(diff.Added) > 0 {
@@ -134,23 +159,17 @@ func (b *box) appendFlagUpdate(dst []byte, seq int, row mailstore.Row, keywords 
 	return append(dst, ")\r\n"...)
 }
 
-// appendFlagLines writes FLAGS and PERMANENTFLAGS.
-func appendFlagLines(dst []byte, keywords []string, readOnly bool) []byte {
+// appendFlagLines writes FLAGS and PERMANENTFLAGS; may are the flags that can be changed.
+func appendFlagLines(dst []byte, keywords []string, may mailstore.FlagSet) []byte {
 	all := mailstore.SystemFlags
 	for i := range keywords {
 		all |= mailstore.Keyword(i)
 	}
 	dst = appendFlags(append(dst, "* FLAGS "...), all, keywords)
 	dst = append(dst, "\r\n* OK [PERMANENTFLAGS "...)
-	if readOnly {
-		dst = append(dst, "()"...)
-	} else {
-		dst = appendFlags(dst, all, keywords)
-		dst = dst[:len(dst)-1]
-		if len(keywords) < mailstore.MaxKeywords {
-			dst = append(dst, ` \*`...)
-		}
-		dst = append(dst, ')')
+	dst = appendFlags(dst, all&may, keywords)
+	if may&mailstore.Keyword(0) != 0 && len(keywords) < mailstore.MaxKeywords {
+		dst = append(dst[:len(dst)-1], ` \*)`...)
 	}
 	return append(dst, "] Flags\r\n"...)
 }

@@ -9,7 +9,6 @@ import (
 	"vanthu/internal/directory"
 	"vanthu/internal/edoc"
 	"vanthu/internal/fault"
-	"vanthu/internal/mailstore"
 	"vanthu/internal/report"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/workflow"
@@ -271,22 +270,9 @@ func (s *Service) registerShow(ctx context.Context, req RegisterShow, _ Progress
 var vietnam = time.FixedZone("+07:00", 7*60*60)
 
 func (s *Service) mailboxList(ctx context.Context, req MailboxList, _ Progress) (any, error) {
-	var owner mailstore.Owner
-	switch {
-	case req.Account != "" && req.Unit == "":
-		a, err := s.account(req.Account)
-		if err != nil {
-			return nil, err
-		}
-		owner.Account = a.ID
-	case req.Unit != "" && req.Account == "":
-		u, err := s.unit(req.Unit)
-		if err != nil {
-			return nil, err
-		}
-		owner.Unit = u.ID
-	default:
-		return nil, fault.Newf(fault.Invalid, "name either an account or a unit")
+	owner, err := s.owner(req.Account, req.Unit)
+	if err != nil {
+		return nil, err
 	}
 	boxes, err := s.Mail.List(ctx, owner)
 	if err != nil {

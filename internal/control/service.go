@@ -71,6 +71,8 @@ func calls() map[string]call {
 		CallAliasRemove:    on((*Service).aliasRemove),
 		CallDomainAdd:      on((*Service).domainAdd),
 		CallMailboxList:    on((*Service).mailboxList),
+		CallMailboxRights:  on((*Service).mailboxRights),
+		CallMailboxGrant:   on((*Service).mailboxGrant),
 		CallDocumentList:   on((*Service).documentList),
 		CallDocumentShow:   on((*Service).documentShow),
 		CallDocumentAct:    on((*Service).documentAct),

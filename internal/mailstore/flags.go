@@ -22,6 +22,8 @@ const (
 type FlagChange struct {
 	Op    FlagOp
 	Flags Flags
+	// Protect are the flags that stay as they are, whatever Op says.
+	Protect FlagSet
 	// Conditional: change only what has not changed after UnchangedSince
 	// (RFC 7162, section 3.1.3; 0 is a value of its own there).
 	Conditional    bool
@@ -93,6 +95,7 @@ func (s *Store) SetFlags(ctx context.Context, tx *sqldb.Tx, mailbox MailboxID, s
 	case ReplaceFlags:
 		keep = 0
 	}
+	keep, on = keep|ch.Protect, on&^ch.Protect
 	var res FlagResult
 	var d delta
 	counts := make([]int, len(set))

@@ -3,6 +3,7 @@ package mailstore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"vanthu/internal/sqldb"
 )
@@ -47,6 +48,12 @@ func entries(ctx context.Context, r sqldb.Reader, mailbox MailboxID, set UIDSet)
 // all or none. It fails with [ErrNoMailbox], [ErrOverQuota] or
 // [ErrTooManyKeywords]. Copying nothing is no error.
 func (s *Store) Copy(ctx context.Context, tx *sqldb.Tx, from MailboxID, set UIDSet, to MailboxID) (Copied, error) {
+	return s.CopyWithout(ctx, tx, from, set, to, 0)
+}
+
+// CopyWithout is Copy that leaves out flags, of which drop holds the bits in
+// the mailbox they are copied from.
+func (s *Store) CopyWithout(ctx context.Context, tx *sqldb.Tx, from MailboxID, set UIDSet, to MailboxID, drop FlagSet) (Copied, error) {
 	p := s.pending(tx)
 	list, err := entries(ctx, tx, from, set)
 	if err != nil {
@@ -56,12 +63,29 @@ func (s *Store) Copy(ctx context.Context, tx *sqldb.Tx, from MailboxID, set UIDS
 	if err != nil {
 		return Copied{}, err
 	}
-	return s.place(ctx, p, from, list, to, owner, Owner{})
+	return s.place(ctx, p, from, strip(list, drop), to, owner, Owner{})
 }
 
 // Move is Copy followed by the removal of the originals, in one step: no
 // client sees the messages in both mailboxes or in none.
 func (s *Store) Move(ctx context.Context, tx *sqldb.Tx, from MailboxID, set UIDSet, to MailboxID) (Copied, error) {
+	return s.MoveWithout(ctx, tx, from, set, to, 0)
+}
+
+// strip gives entries without some of their flags.
+func strip(list []stored, drop FlagSet) []stored {
+	if drop == 0 {
+		return list
+	}
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].flags &^= drop
+	}
+	return list
+}
+
+// MoveWithout is to Move what CopyWithout is to Copy.
+func (s *Store) MoveWithout(ctx context.Context, tx *sqldb.Tx, from MailboxID, set UIDSet, to MailboxID, drop FlagSet) (Copied, error) {
 	p := s.pending(tx)
 	list, err := entries(ctx, tx, from, set)
 	if err != nil {
@@ -75,7 +99,7 @@ func (s *Store) Move(ctx context.Context, tx *sqldb.Tx, from MailboxID, set UIDS
 	if err != nil {
 		return Copied{}, err
 	}
-	res, err := s.place(ctx, p, from, list, to, target, source)
+	res, err := s.place(ctx, p, from, strip(list, drop), to, target, source)
 	if err != nil || len(list) == 0 {
 		return res, err
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vanthu/internal/blob"
@@ -48,6 +49,7 @@ type Store struct {
 	intact   verifiedBlobs
 	claims   claims
 	index    index
+	acl      atomic.Pointer[ACL]
 	buffers  sync.Pool // of *[]byte, for incoming bodies
 }
 
@@ -78,6 +80,9 @@ func Open(ctx context.Context, db *sqldb.DB, blobs *blob.Store, opt Options) (*S
 		return nil, err
 	}
 	if err := s.checkBlobs(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.loadACL(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -155,6 +160,7 @@ type pending struct {
 	metas  []*Meta // of the messages stored
 	owners map[MailboxID]Owner
 	trees  map[Owner]bool // whose list of mailboxes changed
+	rights map[MailboxID]shared
 }
 
 // pending gives the bookkeeping of tx. A transaction that was undone leaves
@@ -164,7 +170,7 @@ func (s *Store) pending(tx *sqldb.Tx) *pending {
 	if s.cur == nil || s.cur.tx != tx {
 		p := &pending{
 			tx: tx, boxes: map[MailboxID]*change{}, sizes: map[MessageID]int64{},
-			owners: map[MailboxID]Owner{}, trees: map[Owner]bool{},
+			owners: map[MailboxID]Owner{}, trees: map[Owner]bool{}, rights: map[MailboxID]shared{},
 		}
 		s.cur = p
 		tx.OnCommit(func() { s.publish(p) })
@@ -182,6 +188,7 @@ func (s *Store) publish(p *pending) {
 	for o := range p.trees {
 		s.folders.forget(o)
 	}
+	s.publishRights(p.rights) // before anybody is told of the changes
 	for _, c := range p.boxes {
 		s.hot.apply(c)
 	}

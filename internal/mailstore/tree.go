@@ -110,14 +110,15 @@ func (s *Store) MailboxIn(ctx context.Context, r sqldb.Reader, id MailboxID) (Ma
 }
 
 // Lookup gives a mailbox by its name, in any form that [Name] accepts. It
-// fails with [ErrNoMailbox] or [ErrBadName].
+// fails with [ErrNoMailbox] or [ErrBadName]. It is always one query, so that the
+// time it takes does not tell whether the mailbox is there.
 func (s *Store) Lookup(ctx context.Context, o Owner, name string) (m Mailbox, err error) {
+	name, err = Name(name)
+	if err != nil {
+		return Mailbox{}, err
+	}
 	err = s.db.View(ctx, func(r sqldb.Reader) error {
-		id, err := s.Named(ctx, r, o, name)
-		if err != nil {
-			return err
-		}
-		m, err = mailboxByID(ctx, r, id)
+		m, err = mailboxByName(ctx, r, o, name)
 		return err
 	})
 	return m, err
@@ -211,7 +212,16 @@ func (s *Store) create(ctx context.Context, p *pending, o Owner, name string, us
 			return 0, err
 		}
 	}
-	return s.insertMailbox(ctx, p, o, folder{name: name, use: use})
+	return s.insertBelow(ctx, p, o, folder{name: name, use: use})
+}
+
+// insertBelow adds a mailbox with the rights of the one above it.
+func (s *Store) insertBelow(ctx context.Context, p *pending, o Owner, f folder) (MailboxID, error) {
+	id, err := s.insertMailbox(ctx, p, o, f)
+	if err != nil {
+		return 0, err
+	}
+	return id, s.inherit(ctx, p, o, id, f.name)
 }
 
 const qCountOf = `SELECT count(*) FROM mailbox WHERE account_id = $1 AND unit_id = $2`
@@ -236,7 +246,7 @@ func (s *Store) createLevels(ctx context.Context, p *pending, o Owner, name stri
 		return ErrTooMany
 	}
 	for _, level := range missing {
-		if _, err := s.insertMailbox(ctx, p, o, folder{name: level}); err != nil {
+		if _, err := s.insertBelow(ctx, p, o, folder{name: level}); err != nil {
 			return err
 		}
 	}
@@ -348,7 +358,7 @@ func (s *Store) drop(ctx context.Context, p *pending, m Mailbox) error {
 	}
 	p.trees[m.Owner] = true
 	p.boxes[m.ID] = &change{mailbox: m.ID, dropped: true}
-	return nil
+	return s.dropRights(ctx, p, &m)
 }
 
 const qRename = `UPDATE mailbox SET name = $1 WHERE id = $2`

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"vanthu/internal/control"
+)
+
+// mailboxFlags adds the flags that name whose mailbox is meant.
+func mailboxFlags(cmd *cobra.Command, m *control.MailboxNamed) *cobra.Command {
+	cmd.Flags().StringVar(&m.Account, "account", "", "`login` of the mailbox's owner")
+	cmd.Flags().StringVar(&m.Unit, "unit", "", "`unit` that the mailbox belongs to")
+	return cmd
+}
+
+func (c *cli) mailboxACLCmd() *cobra.Command {
+	var m control.MailboxNamed
+	return mailboxFlags(&cobra.Command{
+		Use: "acl MAILBOX", Short: "Show who has which rights on a mailbox", Args: cobra.ExactArgs(1),
+		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
+			m.Name = args[0]
+			return answer(cmd, c, control.CallMailboxRights, m, func(w io.Writer, acl control.MailboxRights) error {
+				rows := make([][]string, len(acl.Grants))
+				for i, g := range acl.Grants {
+					rows[i] = []string{g.To, g.Rights}
+				}
+				return table(w, []string{"WHO", "RIGHTS"}, rows)
+			})
+		}),
+	}, &m)
+}
+
+func (c *cli) mailboxGrantCmd() *cobra.Command {
+	var req control.MailboxGrant
+	return mailboxFlags(&cobra.Command{
+		Use: "grant MAILBOX WHO RIGHTS", Short: "Give an account, a role in a unit, or anyone rights on a mailbox",
+		Long: `Adds rights on a mailbox to those that WHO has. WHO is a login, "anyone", or a role in a unit: '$vanthu@SYT'.
+RIGHTS are letters of RFC 4314: l see, r read, s mark as read, w set other flags, i put messages in, k make mailboxes
+below, x delete or rename, t mark as deleted, e expunge, a see and change the rights.`,
+		Args: cobra.ExactArgs(3),
+		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
+			req.Name, req.To, req.Rights, req.Op = args[0], args[1], args[2], "add"
+			return c.changeRights(cmd, req)
+		}),
+	}, &req.MailboxNamed)
+}
+
+func (c *cli) mailboxRevokeCmd() *cobra.Command {
+	var req control.MailboxGrant
+	return mailboxFlags(&cobra.Command{
+		Use: "revoke MAILBOX WHO [RIGHTS]", Short: "Take rights on a mailbox away, all of them when none are named", Args: cobra.RangeArgs(2, 3),
+		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
+			req.Name, req.To = args[0], args[1]
+			if len(args) > 2 {
+				req.Rights, req.Op = args[2], "remove"
+			}
+			return c.changeRights(cmd, req)
+		}),
+	}, &req.MailboxNamed)
+}
+
+func (c *cli) changeRights(cmd *cobra.Command, req control.MailboxGrant) error {
+	return answer(cmd, c, control.CallMailboxGrant, req, func(w io.Writer, g control.MailboxGranted) error {
+		if g.After == "" {
+			return line("%s has no rights on %s", g.To, req.Name)(w)
+		}
+		return line("%s has the rights %s on %s", g.To, g.After, req.Name)(w)
+	})
+}
