@@ -17,6 +17,7 @@ import (
 type modelMessage struct {
 	uid   uint64 // 0 while not known
 	flags string // sorted names; "?" while not known
+	mod   uint64 // mod-sequence, 0 while not known
 }
 
 // model is a client that believes every response, in order.
@@ -25,6 +26,7 @@ type model struct {
 	rnd  *rand.Rand
 	list []modelMessage
 	held bool // EXPUNGE is not allowed now
+	sync *resyncer
 }
 
 var (
@@ -41,6 +43,9 @@ func sortFlags(s string) string {
 
 // hear takes one untagged response.
 func (m *model) hear(s string) {
+	if m.sync != nil {
+		m.hearSync(s)
+	}
 	g := numberLine.FindStringSubmatch(s)
 	if g == nil {
 		if strings.HasPrefix(s, "* SEARCH") {
@@ -62,8 +67,8 @@ func (m *model) hear(s string) {
 			m.list = append(m.list, modelMessage{flags: "?"})
 		}
 	case "EXPUNGE":
-		if m.held {
-			m.t.Errorf("EXPUNGE during FETCH, STORE or SEARCH")
+		if m.held || m.sync != nil {
+			m.t.Errorf("EXPUNGE during FETCH, STORE or SEARCH, or to a client that wants VANISHED")
 		}
 		if n < 1 || n > len(m.list) {
 			m.t.Errorf("EXPUNGE %d of %d", n, len(m.list))
@@ -86,6 +91,9 @@ func (m *model) hear(s string) {
 		if f := flagsItem.FindStringSubmatch(g[3]); f != nil {
 			msg.flags = sortFlags(f[1])
 		}
+		if q := modseqItem.FindStringSubmatch(g[3]); q != nil {
+			msg.mod, _ = strconv.ParseUint(q[1], 10, 63)
+		}
 	}
 }
 
@@ -93,6 +101,9 @@ func (m *model) hear(s string) {
 func (m *model) command(held bool, cmd string) {
 	m.t.Helper()
 	m.held = held
+	if m.sync != nil {
+		m.sync.asked = strings.Contains(cmd, "FETCH ")
+	}
 	untagged, tagged := m.do(cmd)
 	for _, s := range untagged {
 		m.hear(s)
@@ -100,6 +111,9 @@ func (m *model) command(held bool, cmd string) {
 	m.held = false
 	if !strings.HasPrefix(tagged, "OK") {
 		m.t.Errorf("%s: %s", cmd, tagged)
+	}
+	if m.sync != nil {
+		m.settle(tagged)
 	}
 }
 
@@ -115,9 +129,13 @@ func (m *model) store() {
 	flag := []string{`\Seen`, `\Flagged`, `\Deleted`, `\Answered`, "$x", "$y"}[m.rnd.IntN(6)]
 	op := []string{"+", "-", ""}[m.rnd.IntN(3)]
 	silent := m.rnd.IntN(2) == 0
-	cmd := fmt.Sprintf("STORE %d:%d %sFLAGS (%s)", from, to, op, flag)
+	unchanged := ""
+	if m.sync != nil && m.rnd.IntN(2) == 0 {
+		unchanged = fmt.Sprintf("(UNCHANGEDSINCE %d) ", m.sync.modseq)
+	}
+	cmd := fmt.Sprintf("STORE %d:%d %s%sFLAGS (%s)", from, to, unchanged, op, flag)
 	if silent {
-		cmd = fmt.Sprintf("STORE %d:%d %sFLAGS.SILENT (%s)", from, to, op, flag)
+		cmd = fmt.Sprintf("STORE %d:%d %s%sFLAGS.SILENT (%s)", from, to, unchanged, op, flag)
 		for i := from - 1; i < to; i++ {
 			msg := &m.list[i]
 			have := strings.Fields(msg.flags)
@@ -136,6 +154,10 @@ func (m *model) store() {
 }
 
 func (m *model) step() {
+	if m.sync != nil && m.rnd.IntN(6) == 0 {
+		m.syncStep()
+		return
+	}
 	if len(m.list) < 3 {
 		m.command(false, "APPEND INBOX {12+}\r\nSubject: x\r\n")
 		return
@@ -185,6 +207,12 @@ func (m *model) idle() {
 		if !strings.HasPrefix(tagged, "OK") {
 			m.t.Errorf("%s: %s", tag, tagged)
 		}
+		if m.sync != nil {
+			m.note(tagged)
+		}
+	}
+	if m.sync != nil {
+		m.complete()
 	}
 }
 
@@ -202,8 +230,14 @@ func TestStressModelClients(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range models {
 			m := &model{client: w.login("canbo"), rnd: rand.New(rand.NewPCG(uint64(round), uint64(i)))}
+			if i%2 == 1 {
+				m.sync = &resyncer{w: w, validity: w.box("canbo", "INBOX").UIDValidity}
+			}
 			models[i] = m
 			wg.Go(func() {
+				if m.sync != nil {
+					m.command(false, "ENABLE QRESYNC")
+				}
 				m.command(false, "SELECT INBOX")
 				for range steps {
 					m.step()
@@ -211,8 +245,10 @@ func TestStressModelClients(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		for _, m := range models {
-			m.command(false, "NOOP")
+		for i, m := range models {
+			if m.command(false, "NOOP"); i == 1 {
+				m.reconnect()
+			}
 		}
 		hot, err := w.store.Hot(t.Context(), w.box("canbo", "INBOX").ID)
 		check(t, err)
@@ -225,8 +261,8 @@ func TestStressModelClients(t *testing.T) {
 			for seq, row := range v.Rows(1, v.Len()) {
 				got := m.list[seq-1]
 				flags := sortFlags(strings.Trim(string(appendFlags(nil, row.Flags, v.Keywords)), "()"))
-				if got.uid != 0 && got.uid != uint64(row.UID) || got.flags != "?" && got.flags != flags {
-					t.Errorf("round %d, client %d, message %d: believes %+v, is %d %s", round, i, seq, got, row.UID, flags)
+				if got.uid != 0 && got.uid != uint64(row.UID) || got.flags != "?" && got.flags != flags || m.sync != nil && got.mod != uint64(row.ModSeq) {
+					t.Errorf("round %d, client %d, message %d: believes %+v, is %d %s, mod-sequence %d", round, i, seq, got, row.UID, flags, row.ModSeq)
 				}
 			}
 			m.c.Close()
