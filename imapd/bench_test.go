@@ -169,3 +169,47 @@ func TestIdleConnectionIsCheap(t *testing.T) {
 		t.Logf("%d octets of heap for an idle connection, the client's socket included", per)
 	}
 }
+
+// BenchmarkResync is a client that comes back to 100,000 messages of which some have changed and one in ten of those has vanished.
+func BenchmarkResync(b *testing.B) {
+	w := plain(b)
+	w.fill(w.box("canbo", "INBOX").ID, 100_000)
+	c := w.login("canbo")
+	check(b, c.c.SetDeadline(time.Now().Add(10*time.Minute)))
+	c.ok("ENABLE QRESYNC")
+	c.ok("SELECT INBOX")
+	for _, changes := range []int{0, 10, 1000} {
+		before := w.box("canbo", "INBOX")
+		var uids []string
+		for i := range changes {
+			uids = append(uids, fmt.Sprint(1+i*(50_000/changes)+changes))
+		}
+		if changes > 0 {
+			c.ok("UID STORE " + strings.Join(uids, ",") + fmt.Sprintf(" +FLAGS.SILENT ($c%d)", changes))
+			gone := strings.Join(uids[:changes/10], ",")
+			c.ok("UID STORE " + gone + ` +FLAGS.SILENT (\Deleted)`)
+			c.ok("EXPUNGE")
+		}
+		cmd := fmt.Sprintf("SELECT INBOX (QRESYNC (%d %d))", before.UIDValidity, before.ModSeq)
+		b.Run(fmt.Sprintf("%d_changes", changes), func(b *testing.B) {
+			b.ReportAllocs()
+			var n int64
+			for b.Loop() {
+				n = c.exchange(b, "r", cmd)
+			}
+			b.ReportMetric(float64(n), "octets")
+		})
+		b.Run(fmt.Sprintf("%d_changes_UID_FETCH", changes), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				c.exchange(b, "r", fmt.Sprintf("UID FETCH 1:* (FLAGS) (CHANGEDSINCE %d VANISHED)", before.ModSeq))
+			}
+		})
+	}
+	b.Run("all_flags", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			c.exchange(b, "r", "UID FETCH 1:* (FLAGS)")
+		}
+	})
+}
