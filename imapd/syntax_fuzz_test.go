@@ -10,6 +10,7 @@ func FuzzArguments(f *testing.F) {
 	for _, s := range []string{
 		"1:*,5,$", "(FLAGS BODY.PEEK[HEADER.FIELDS (From \"To\")]<0.10>)", "BINARY[1.2]", "OR (SEEN FROM x) NOT 1:3", `(\Seen $x)`, `"a\"b" x]`,
 		"RETURN (MIN SAVE) CHARSET UTF-8 TEXT x", `" 7-Feb-2026 21:52:25 +0700"`, "(MESSAGES UIDNEXT)", "*a%b*", "(SUBSCRIBED) \"\" (a b) RETURN (STATUS (SIZE))",
+		"(7 9 1:3,9 (1:2 5:6))", `MODSEQ "/flags/\\Seen" all 9`,
 	} {
 		f.Add(s)
 	}
@@ -53,6 +54,9 @@ func FuzzArguments(f *testing.F) {
 		}
 		if p, ok := newPattern(in); ok {
 			p.match("INBOX/ab")
+		}
+		if q, ok := parseQResync(lex()); ok && (q.validity == 0 || q.modseq > maxModSeq || q.known.saved) {
+			t.Fatalf("%+v", q)
 		}
 		parseStatusItems(lex())
 		parseDateTime(in)
