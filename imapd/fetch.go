@@ -43,7 +43,7 @@ func (s *session) runFetch(cmd *command) result {
 	if s.req.fetch, valid = parseFetchItems(l); !valid {
 		return syntax("Invalid FETCH items")
 	}
-	if l.sp() && (!l.list(func() bool { return s.fetchModifier(l) }) || s.req.since == nil) || !l.end() {
+	if l.sp() && (!l.list(func() bool { return s.fetchModifier(l) }) || s.req.since == nil && (s.req.gone || s.req.partial == nil)) || !l.end() {
 		return syntax("Invalid FETCH modifier")
 	}
 	if s.req.gone && s.sync < syncQResync {
@@ -66,7 +66,8 @@ func (r *request) asks(kind fetchKind) bool {
 	return slices.ContainsFunc(r.fetch, func(it fetchItem) bool { return it.kind == kind })
 }
 
-// fetchModifier reads a modifier of FETCH (RFC 7162, sections 3.1.4.1 and 3.2.6): CHANGEDSINCE, and VANISHED with UID FETCH only.
+// fetchModifier reads a modifier of FETCH: CHANGEDSINCE, and with UID FETCH only VANISHED (RFC 7162, sections 3.1.4.1 and 3.2.6) and
+// PARTIAL (RFC 9394, section 3.2).
 func (s *session) fetchModifier(l *lexer) bool {
 	word, _ := l.word()
 	switch {
@@ -74,6 +75,10 @@ func (s *session) fetchModifier(l *lexer) bool {
 		n, valid := l.number(maxModSeq)
 		since := mailstore.ModSeq(n)
 		s.req.since = &since
+		return valid
+	case word == "PARTIAL" && s.req.uid && s.req.partial == nil:
+		w, valid := parseWindow(l)
+		s.req.partial = &w
 		return valid
 	case word == "VANISHED" && s.req.uid && !s.req.gone:
 		s.req.gone = true
@@ -144,10 +149,14 @@ type target struct {
 // rows gives the messages to be answered.
 func (f *fetcher) rows() iter.Seq2[int, mailstore.Row] {
 	req := &f.s.req
+	rows := f.b.rows(req.set, req.uid)
 	if req.since != nil {
-		return f.b.changed(req.set, req.uid, *req.since)
+		rows = f.b.changed(req.set, req.uid, *req.since)
 	}
-	return f.b.rows(req.set, req.uid)
+	if req.partial != nil {
+		return req.partial.rows(rows)
+	}
+	return rows
 }
 
 // tellGone writes which messages of the set have vanished since the mod-sequence given, before any FETCH line. What left the mailbox

@@ -1,7 +1,10 @@
 package imapd
 
 import (
+	"iter"
 	"math"
+
+	"vanthu/internal/mailstore"
 )
 
 // window is the partial-range of RFC 9394: places in a result, counted from 1; with tail from its end backwards.
@@ -57,4 +60,22 @@ func (w *window) bounds(n int) (lo, hi int) {
 		return n - hi, n - lo
 	}
 	return lo, hi
+}
+
+// rows gives those messages that lie in the window.
+func (w *window) rows(all iter.Seq2[int, mailstore.Row]) iter.Seq2[int, mailstore.Row] {
+	return func(yield func(int, mailstore.Row) bool) {
+		var list []target
+		for seq, row := range all {
+			if !w.tail && len(list) >= int(w.hi) {
+				break
+			}
+			list = append(list, target{seq, row})
+		}
+		for _, t := range w.cut(list) {
+			if !yield(t.seq, t.row) {
+				return
+			}
+		}
+	}
 }

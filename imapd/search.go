@@ -57,7 +57,7 @@ func (s *session) search(r *searchRequest, tag string, order func([]target) erro
 
 // searchFailed answers; NO, but not BAD, empties "$" when the search should have set it (RFC 5182, section 2.1).
 func (s *session) searchFailed(r *searchRequest, st status) result {
-	if r.save && st.typ == "NO" {
+	if r.save && st.typ == "NO" && s.box != nil {
 		s.box.result = nil
 	}
 	return answer(st)
@@ -172,6 +172,9 @@ func (r *searchRequest) saved(hits []target) mailstore.UIDSet {
 	return mailstore.UIDs(uids...)
 }
 
+// returns tells whether anything is to be told.
+func (r *searchRequest) returns() bool { return r.min || r.max || r.all || r.count || r.partial != nil }
+
 func (r *searchRequest) number(t target) uint32 {
 	if r.uid {
 		return uint32(t.row.UID)
@@ -210,7 +213,7 @@ func (r *searchRequest) append(dst []byte, tag string, hits []target) []byte {
 		}
 		return append(dst, "\r\n"...)
 	}
-	if !r.min && !r.max && !r.all && !r.count && r.partial == nil {
+	if !r.returns() {
 		return dst
 	}
 	dst = appendQuoted(append(dst, "* ESEARCH (TAG "...), tag)

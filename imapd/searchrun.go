@@ -47,6 +47,9 @@ func (s *session) find(b *box, program *searchKey) ([]target, error) {
 	if err := s.loadSaved(b, program); err != nil {
 		return nil, err
 	}
+	for _, k := range program.keys(nil, searchOp.asksText) {
+		k.hits = nil // of the mailbox before
+	}
 	var list []candidate
 	var open []int // places in list
 	zone := s.srv.opt.Zone

@@ -54,13 +54,14 @@ type request struct {
 		place place
 		err   error
 	} // of SELECT
-	use   mailstore.Use
-	uid   bool // numbers are UIDs
-	set   numSet
-	fetch []fetchItem
-	since *mailstore.ModSeq // CHANGEDSINCE of FETCH
-	gone  bool              // VANISHED of UID FETCH
-	store storeArgs
+	use     mailstore.Use
+	uid     bool // numbers are UIDs
+	set     numSet
+	partial *window // of UID FETCH
+	fetch   []fetchItem
+	since   *mailstore.ModSeq // CHANGEDSINCE of FETCH
+	gone    bool              // VANISHED of UID FETCH
+	store   storeArgs
 
 	atEnd     func()   // writes lines in front of imapserver's tagged answer
 	enabled   string   // by ENABLE, beside what imapserver knows

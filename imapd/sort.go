@@ -8,7 +8,7 @@ import (
 )
 
 // sortCaps is the capabilities of finding, ordering and describing messages, each with the blank behind.
-const sortCaps = "SORT SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT WITHIN OBJECTID SAVEDATE PREVIEW I18NLEVEL=1 "
+const sortCaps = "SORT SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT WITHIN OBJECTID SAVEDATE PREVIEW I18NLEVEL=1 PARTIAL MULTISEARCH "
 
 // sortField is what a sort key compares (RFC 5256, section 3; RFC 5957).
 type sortField uint8

@@ -112,6 +112,8 @@ func lookup(verb string) (e entry, found bool) { //nolint:funlen,gocyclo // a ta
 		return entry{need: selected, how: own, run: (*session).runThread, held: true}, true
 	case "UID THREAD":
 		return entry{need: selected, how: own, run: (*session).runThread}, true
+	case "ESEARCH":
+		return entry{need: authenticated, how: own, run: (*session).runMultiSearch}, true
 	case "FETCH":
 		return entry{need: selected, how: rewritten, run: (*session).runFetch, held: true}, true
 	case "UID FETCH":

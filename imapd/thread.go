@@ -46,11 +46,16 @@ func (s *session) runThread(cmd *command) result {
 	if !s.prepare(s.box, r.program) {
 		return syntax("No such message")
 	}
+	if r.modseq {
+		s.raise(syncCondStore)
+	}
+	stop := s.working()
 	hits, err := s.find(s.box, r.program)
 	var ds []*digest
 	if err == nil {
 		ds, err = s.digests(hits)
 	}
+	stop()
 	if err != nil {
 		return answer(s.failure(err, doingOther))
 	}
