@@ -16,6 +16,7 @@ type listRequest struct {
 	onlySubscribed, onlyUse, recursive bool // selection options, RFC 5258 and 6154
 	showSubscribed, showRights         bool // return options, the second of RFC 8440
 	status                             []statusItem
+	metadata                           *metadataRequest // RFC 9590
 }
 
 // node is a name in the account's tree.
@@ -97,6 +98,12 @@ func (r *listRequest) returnOption(l *lexer) bool {
 		r.showSubscribed = true
 	case "MYRIGHTS":
 		r.showRights = true
+	case "METADATA":
+		if r.metadata != nil || !l.sp() || l.peek() != '(' {
+			return false
+		}
+		r.metadata = &metadataRequest{maxSize: -1}
+		return r.metadata.parseEntries(l)
 	case "CHILDREN", "SPECIAL-USE": // always shown
 	case "STATUS":
 		var valid bool
@@ -174,6 +181,13 @@ func (s *session) list(r *listRequest, verb string) result {
 		out = s.appendList(out, n, r, verb)
 		if r.showRights && n.box != nil {
 			out = appendMyRights(out, n.name, n.rights, s.wide)
+		}
+		if r.metadata != nil && n.box != nil && n.rights.Has(mailstore.RightRead) {
+			notes, err := s.notesOf(n.box)
+			if err != nil {
+				return answer(s.failure(err, doingOther))
+			}
+			out, _ = r.metadata.appendMetadata(out, n.name, notes, s.wide)
 		}
 		if len(r.status) > 0 && n.readable() {
 			if out, err = s.appendStatus(out, n.name, n.box, r.status); err != nil {

@@ -88,6 +88,10 @@ func lookup(verb string) (e entry, found bool) { //nolint:funlen,gocyclo // a ta
 		return entry{need: authenticated, how: own, run: (*session).runGetACL}, true
 	case "LISTRIGHTS":
 		return entry{need: authenticated, how: own, run: (*session).runListRights}, true
+	case "GETMETADATA":
+		return entry{need: authenticated, how: own, run: (*session).runGetMetadata}, true
+	case "SETMETADATA":
+		return entry{need: authenticated, how: own, run: (*session).runSetMetadata}, true
 	case "MYRIGHTS":
 		return entry{need: authenticated, how: own, run: (*session).runMyRights}, true
 	case "APPEND":

@@ -351,7 +351,7 @@ func (s *Store) drop(ctx context.Context, p *pending, m Mailbox) error {
 	if _, err := p.tx.Exec(ctx, qOrphanAll, sqldb.Micros(s.opt.Now()), int64(m.ID)); err != nil {
 		return fmt.Errorf("empty mailbox %d: %w", m.ID, err)
 	}
-	for _, q := range []string{qDropEntries, qDropTombstones, qDropKeywords, qDropMailbox} {
+	for _, q := range []string{qDropEntries, qDropTombstones, qDropKeywords, qDropAnnotations, qDropMailbox} {
 		if _, err := p.tx.Exec(ctx, q, int64(m.ID)); err != nil {
 			return fmt.Errorf("delete mailbox %d: %w", m.ID, err)
 		}
