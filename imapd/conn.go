@@ -94,7 +94,9 @@ func (c *conn) Read(p []byte) (int, error) {
 			c.sayBye(c.ending)
 			return 0, io.EOF
 		}
+		c.sess.openPush()
 		cmd, ref, err := c.frame.next()
+		c.sess.closePush()
 		if err != nil {
 			c.broken(err)
 			return 0, io.EOF

@@ -22,8 +22,10 @@ func (s *session) runIdle(cmd *command) result {
 	}
 	tag := cmd.tag // cmd is void after the next read
 	stop := s.startPush()
+	s.openPush()
 	line, err := s.c.ReadLine(maxDone)
 	done := err == nil && strings.EqualFold(string(trimLineEnd(line)), "DONE")
+	s.closePush()
 	stop()
 	switch {
 	case errors.Is(err, wire.ErrLineTooLong):
@@ -42,6 +44,10 @@ func (s *session) runIdle(cmd *command) result {
 // Nothing is pushed any more once stop has returned.
 func (s *session) startPush() (stop func()) {
 	if s.box == nil {
+		return func() {}
+	}
+	if n := s.notify; n != nil && n.selected != nil && n.selected.events != 0 { // told by NOTIFY's pushes
+		s.poll(true)
 		return func() {}
 	}
 	var waiting, stopped atomic.Bool

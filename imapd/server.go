@@ -173,7 +173,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, implicitTLS bool) er
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
-		return wl.Close()
+		if err := wl.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
 	}
 	s.listeners[wl] = struct{}{}
 	s.mu.Unlock()

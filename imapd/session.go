@@ -40,6 +40,8 @@ type session struct {
 
 	mu  sync.Mutex // guards box against the push of IDLE
 	box *box       // nil when nothing is selected
+
+	notify *notification // nil without NOTIFY SET; under mu
 }
 
 // request is a parsed command on its way through imapserver to the session's method; cleared before every command.
@@ -88,6 +90,7 @@ func (s *Server) newSession(lc *imapserver.Conn) (imapserver.Session, *imapserve
 
 // Close implements imapserver.Session: the connection is at its end.
 func (s *session) Close() error {
+	s.endNotify()
 	s.cancel()
 	s.closeBox()
 	s.srv.leave(s)
@@ -191,6 +194,7 @@ func (s *session) Namespace() (*imap.NamespaceData, error) {
 
 // Unauthenticate implements imapserver.SessionUnauthenticate (RFC 8437): all that came with the login is gone; TLS and compression stay.
 func (s *session) Unauthenticate() error {
+	s.endNotify()
 	s.closeBox()
 	s.srv.leave(s)
 	s.user, s.seen, s.since, s.key = nil, nil, time.Time{}, sessionKey{}

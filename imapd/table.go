@@ -60,6 +60,8 @@ func lookup(verb string) (e entry, found bool) { //nolint:funlen,gocyclo // a ta
 		return entry{need: authenticated, how: passed}, true
 	case "COMPRESS":
 		return entry{need: authenticated, how: own, run: (*session).runCompress}, true
+	case "NOTIFY":
+		return entry{need: authenticated, how: own, run: (*session).runNotify}, true
 	case "NAMESPACE":
 		return entry{need: authenticated, how: passed}, true
 	case "SELECT", "EXAMINE":

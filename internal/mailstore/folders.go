@@ -177,6 +177,7 @@ func (s *Store) Subscribe(ctx context.Context, a directory.AccountID, name strin
 		return err
 	}
 	return s.db.Update(ctx, func(tx *sqldb.Tx) error {
+		s.pending(tx).trees[Owner{Account: a}] = true
 		if on {
 			return subscribe(ctx, tx, a, name)
 		}

@@ -41,20 +41,27 @@ type hotSet struct {
 	idle  *list.List // of *Hot that nobody has open, the longest unused first
 
 	listenMu sync.Mutex
-	listen   map[MailboxID]map[*listener]struct{}
-	anybody  atomic.Bool            // somebody listens to something
-	dirty    map[MailboxID]struct{} // changed since the last round of wake-ups
-	waking   bool                   // a goroutine is doing the rounds
+	listen   map[topic]map[*listener]struct{}
+	anybody  atomic.Bool        // somebody listens to something
+	dirty    map[topic]struct{} // changed since the last round of wake-ups
+	waking   bool               // a goroutine is doing the rounds
 }
 
 type listener struct{ fn func() }
+
+// topic is what can be listened to: a mailbox, or an owner's list of mailboxes
+// and subscriptions.
+type topic struct {
+	box  MailboxID
+	tree Owner
+}
 
 func (s *hotSet) init(limit int) {
 	s.limit = limit
 	s.boxes = map[MailboxID]*Hot{}
 	s.idle = list.New()
-	s.listen = map[MailboxID]map[*listener]struct{}{}
-	s.dirty = map[MailboxID]struct{}{}
+	s.listen = map[topic]map[*listener]struct{}{}
+	s.dirty = map[topic]struct{}{}
 }
 
 // Hot gives the mailbox with its index in memory, which it reads if nobody has
@@ -189,10 +196,16 @@ func (s *hotSet) apply(c *change) {
 // Several commits may be told by one call. A round of calls that has begun
 // when cancel is called may still call fn once.
 func (s *Store) Listen(id MailboxID, fn func()) (cancel func()) {
-	return s.hot.subscribe(id, fn)
+	return s.hot.subscribe(topic{box: id}, fn)
 }
 
-func (s *hotSet) subscribe(id MailboxID, fn func()) (cancel func()) {
+// ListenTree is [Store.Listen] for changes of which mailboxes an owner has,
+// what they are called, and what an account is subscribed to.
+func (s *Store) ListenTree(o Owner, fn func()) (cancel func()) {
+	return s.hot.subscribe(topic{tree: o}, fn)
+}
+
+func (s *hotSet) subscribe(id topic, fn func()) (cancel func()) {
 	l := &listener{fn: fn}
 	s.listenMu.Lock()
 	defer s.listenMu.Unlock()
@@ -215,16 +228,22 @@ func (s *hotSet) subscribe(id MailboxID, fn func()) (cancel func()) {
 // wake marks the mailboxes of a commit for the round of wake-ups, and starts
 // one unless it is under way. It runs on the writer's goroutine and only takes
 // notes.
-func (s *hotSet) wake(boxes map[MailboxID]*change) {
+func (s *hotSet) wake(p *pending) {
 	if !s.anybody.Load() {
 		return
 	}
 	s.listenMu.Lock()
 	defer s.listenMu.Unlock()
-	for id := range boxes {
-		if len(s.listen[id]) > 0 {
-			s.dirty[id] = struct{}{}
+	mark := func(t topic) {
+		if len(s.listen[t]) > 0 {
+			s.dirty[t] = struct{}{}
 		}
+	}
+	for id := range p.boxes {
+		mark(topic{box: id})
+	}
+	for o := range p.trees {
+		mark(topic{tree: o})
 	}
 	if len(s.dirty) > 0 && !s.waking {
 		s.waking = true

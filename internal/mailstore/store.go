@@ -159,7 +159,7 @@ type pending struct {
 	sizes  map[MessageID]int64
 	metas  []*Meta // of the messages stored
 	owners map[MailboxID]Owner
-	trees  map[Owner]bool // whose list of mailboxes changed
+	trees  map[Owner]bool // whose list of mailboxes or subscriptions changed
 	rights map[MailboxID]shared
 }
 
@@ -192,7 +192,7 @@ func (s *Store) publish(p *pending) {
 	for _, c := range p.boxes {
 		s.hot.apply(c)
 	}
-	s.hot.wake(p.boxes)
+	s.hot.wake(p)
 }
 
 // delta is what a change adds to the counters of a mailbox.
