@@ -14,6 +14,7 @@ type searchRequest struct {
 	uid                        bool
 	extended                   bool // RETURN was given
 	min, max, all, count, save bool
+	relevancy                  bool // RETURN (RELEVANCY), RFC 6203
 	partial                    *window
 	modseq                     bool // there is a MODSEQ key, RFC 7162
 	program                    *searchKey
@@ -30,7 +31,7 @@ func (s *session) runSearch(cmd *command) result {
 }
 
 // search finds the messages, has them put into order, and answers.
-func (s *session) search(r *searchRequest, tag string, order func([]target) error) result {
+func (s *session) search(r *searchRequest, tag string, order func([]target) ([]target, error)) result {
 	if !s.prepare(s.box, r.program) {
 		return syntax("No such message")
 	}
@@ -40,7 +41,7 @@ func (s *session) search(r *searchRequest, tag string, order func([]target) erro
 	stop := s.working()
 	hits, err := s.find(s.box, r.program)
 	if err == nil && order != nil {
-		err = order(hits)
+		hits, err = order(hits)
 	}
 	stop()
 	if err != nil {
@@ -121,6 +122,10 @@ func (r *searchRequest) parseKeys(l *lexer, wrong status) *status {
 		return &wrong
 	}
 	r.program, r.modseq = program, p.mods
+	if r.relevancy && !program.isFuzzy() {
+		wrong = bad("RELEVANCY needs a FUZZY text")
+		return &wrong
+	}
 	return nil
 }
 
@@ -137,6 +142,8 @@ func (r *searchRequest) option(l *lexer) bool {
 		r.count = true
 	case "SAVE":
 		r.save = true
+	case "RELEVANCY":
+		r.relevancy = true
 	case "PARTIAL":
 		w, valid := parseWindow(l)
 		if !valid || r.partial != nil {
@@ -248,6 +255,9 @@ func (r *searchRequest) appendData(dst []byte, hits []target) []byte {
 			dst = append(dst, "NIL"...)
 		}
 		dst = append(dst, ')')
+	}
+	if r.relevancy {
+		dst = r.appendScores(dst, hits)
 	}
 	if r.modseq && len(hits) > 0 {
 		dst = appendUint(append(dst, " MODSEQ "...), r.highest(hits))

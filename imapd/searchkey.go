@@ -60,9 +60,10 @@ type searchKey struct {
 	flag   mailstore.FlagSet
 	word   string // keyword
 	n      int64
-	saved  []int64   // of opSaved…: for each sequence number when it was saved, microseconds, 0 when it is gone
-	fuzzy  bool      // words in any order will do (RFC 6203)
-	at     time.Time // midnight UTC of the date
+	saved  []int64                     // of opSaved…: for each sequence number when it was saved, microseconds, 0 when it is gone
+	fuzzy  bool                        // words in any order will do (RFC 6203)
+	scores map[mailstore.MessageID]int // of a fuzzy key, once the store has been asked: 1 to 100
+	at     time.Time                   // midnight UTC of the date
 	field  string
 	text   string // folded
 	hits   []bool // of a text key: for each message that was open when the store was asked; nil before
@@ -165,6 +166,8 @@ func (p *searchParser) named(word string) (*searchKey, bool) {
 			return &searchKey{op: opLarger, n: int64(n)}, true
 		}
 		return &searchKey{op: opSmaller, n: int64(n)}, true
+	case "FUZZY":
+		return p.fuzzy()
 	case "OLDER", "YOUNGER":
 		return p.interval(word == "OLDER")
 	case "SAVEDATESUPPORTED":

@@ -44,6 +44,13 @@ type candidate struct {
 // find gives the messages of the client's view for which the program holds. The index of the mailbox decides first, then the store's
 // index of texts, and only dates of the header need more of the messages that are still open.
 func (s *session) find(b *box, program *searchKey) ([]target, error) {
+	if program.always() {
+		hits := make([]target, 0, b.known.Len())
+		for seq, row := range b.known.Rows(1, b.known.Len()) {
+			hits = append(hits, target{seq, row})
+		}
+		return hits, nil
+	}
 	if err := s.loadSaved(b, program); err != nil {
 		return nil, err
 	}
@@ -97,6 +104,11 @@ func (s *session) find(b *box, program *searchKey) ([]target, error) {
 	return hits, nil
 }
 
+// always tells whether the program holds for every message, as that of SORT and THREAD mostly does.
+func (k *searchKey) always() bool {
+	return k.op == opAll || k.op == opAnd && !slices.ContainsFunc(k.kids, func(kid *searchKey) bool { return !kid.always() })
+}
+
 // loadSaved gives the keys that ask when messages were saved the dates of the whole mailbox.
 func (s *session) loadSaved(b *box, program *searchKey) error {
 	keys := program.keys(nil, func(op searchOp) bool { return op == opSavedBefore || op == opSavedSince })
@@ -125,11 +137,16 @@ func (s *session) searchTexts(program *searchKey, list []candidate, open []int) 
 		ids[i] = list[at].row.Message
 	}
 	for _, k := range program.keys(nil, searchOp.asksText) {
-		hits, err := s.srv.be.Store.SearchText(s.ctx, ids, mailstore.TextQuery{Field: textFields[k.op], Header: k.field, Needle: k.text})
+		q := mailstore.TextQuery{Field: textFields[k.op], Header: k.field, Needle: k.text}
+		var err error
+		if k.fuzzy {
+			err = s.searchFuzzy(k, ids, q)
+		} else {
+			k.hits, err = s.srv.be.Store.SearchText(s.ctx, ids, q)
+		}
 		if err = s.unlessDamaged(err); err != nil {
 			return err
 		}
-		k.hits = hits
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // sortCaps is the capabilities of finding, ordering and describing messages, each with the blank behind.
-const sortCaps = "SORT SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT WITHIN OBJECTID SAVEDATE PREVIEW I18NLEVEL=1 PARTIAL MULTISEARCH "
+const sortCaps = "SORT SORT=DISPLAY ESORT THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT WITHIN OBJECTID SAVEDATE PREVIEW I18NLEVEL=1 PARTIAL MULTISEARCH SEARCH=FUZZY "
 
 // sortField is what a sort key compares (RFC 5256, section 3; RFC 5957).
 type sortField uint8
@@ -17,7 +17,8 @@ const (
 	sortArrival sortField = iota
 	sortDate
 	sortSize
-	sortText // and the number of the digest's text
+	sortRelevancy // the most relevant first, RFC 6203
+	sortText      // and the number of the digest's text
 )
 
 // sortKey is one criterion of SORT.
@@ -25,6 +26,7 @@ type sortKey struct {
 	field   sortField
 	text    int
 	reverse bool
+	program *searchKey // for sortRelevancy
 }
 
 // maxSortKeys bounds the criteria; there are nine different ones.
@@ -48,6 +50,8 @@ func parseSortKeys(l *lexer) ([]sortKey, bool) {
 			k.field = sortDate
 		case "SIZE":
 			k.field = sortSize
+		case "RELEVANCY":
+			k.field = sortRelevancy
 		case "SUBJECT":
 			k.text = textSubject
 		case "FROM":
@@ -91,7 +95,12 @@ func (s *session) runSort(cmd *command) result {
 	if st := r.parseKeys(l, wrong); st != nil {
 		return answer(*st)
 	}
-	return s.search(&r, cmd.tag, func(hits []target) error { return s.sortBy(hits, keys) })
+	for i := range keys {
+		if keys[i].program = r.program; keys[i].field == sortRelevancy && !r.program.isFuzzy() {
+			return syntax("RELEVANCY needs a FUZZY text")
+		}
+	}
+	return s.search(&r, cmd.tag, func(hits []target) ([]target, error) { return s.sortBy(hits, keys) })
 }
 
 // ordered is a message with its place among the hits and the first criterion as a number: texts by their first eight octets.
@@ -101,12 +110,12 @@ type ordered struct {
 }
 
 // sortBy puts the hits into the order asked for. Messages that are equal in all of it stay in the order of the mailbox.
-func (s *session) sortBy(hits []target, keys []sortKey) error {
+func (s *session) sortBy(hits []target, keys []sortKey) ([]target, error) {
 	ds := make([]*digest, len(hits))
 	if slices.ContainsFunc(keys, func(k sortKey) bool { return k.field == sortDate || k.field == sortText }) {
 		var err error
 		if ds, err = s.digests(hits); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	list := make([]ordered, len(hits))
@@ -133,11 +142,11 @@ func (s *session) sortBy(hits []target, keys []sortKey) error {
 			return cmp.Compare(a.at, b.at)
 		})
 	}
-	old := slices.Clone(hits)
+	sorted := make([]target, len(hits))
 	for i := range list {
-		hits[i] = old[list[i].at]
+		sorted[i] = hits[list[i].at]
 	}
-	return nil
+	return sorted, nil
 }
 
 // sentOf gives when a message was sent, or when it arrived if it does not say (RFC 5256, section 2.2).
@@ -154,6 +163,8 @@ func (k sortKey) value(t *target, d *digest) int64 {
 		return sentOf(t, d)
 	case sortSize:
 		return t.row.Size
+	case sortRelevancy:
+		return -int64(k.program.relevance(t.row.Message))
 	}
 	return t.row.Date().UnixMicro()
 }
