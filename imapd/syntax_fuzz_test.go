@@ -3,6 +3,8 @@ package imapd
 import (
 	"strings"
 	"testing"
+
+	"vanthu/internal/mailstore"
 )
 
 // FuzzArguments feeds the parsers of arguments with anything; what they take must keep their promises.
@@ -10,6 +12,7 @@ func FuzzArguments(f *testing.F) {
 	for _, s := range []string{
 		"1:*,5,$", "(FLAGS BODY.PEEK[HEADER.FIELDS (From \"To\")]<0.10>)", "BINARY[1.2]", "OR (SEEN FROM x) NOT 1:3", `(\Seen $x)`, `"a\"b" x]`,
 		"RETURN (MIN SAVE) CHARSET UTF-8 TEXT x", `" 7-Feb-2026 21:52:25 +0700"`, "(MESSAGES UIDNEXT)", "*a%b*", "(SUBSCRIBED) \"\" (a b) RETURN (STATUS (SIZE))",
+		"(/shared/comment /PRIVATE/vendor/x/y)", "(MAXSIZE 10 DEPTH infinity)", "+lrswipkxteacd",
 		"(7 9 1:3,9 (1:2 5:6))", `MODSEQ "/flags/\\Seen" all 9`,
 	} {
 		f.Add(s)
@@ -57,6 +60,19 @@ func FuzzArguments(f *testing.F) {
 		}
 		if q, ok := parseQResync(lex()); ok && (q.validity == 0 || q.modseq > maxModSeq || q.known.saved) {
 			t.Fatalf("%+v", q)
+		}
+		if name, ok := entryName(lex()); ok && (name != strings.ToLower(name) || !strings.HasPrefix(name, "/") || strings.ContainsAny(name, "*%\r\n \x00")) {
+			t.Fatalf("entry %q", name)
+		}
+		m := metadataRequest{}
+		if m.parseEntries(lex()) && len(m.entries) == 0 {
+			t.Fatal("no entries")
+		}
+		m.parseOptions(lex())
+		if op, r, ok := parseModRights(in); ok {
+			if op2, r2, ok := parseModRights(r.String()); !ok || op2 != mailstore.SetRights || op == mailstore.SetRights && r2&r != r {
+				t.Fatalf("rights %q come back as %q", r, r2)
+			}
 		}
 		parseStatusItems(lex())
 		parseDateTime(in)

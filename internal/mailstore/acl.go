@@ -134,20 +134,14 @@ func (s *Store) loadACL(ctx context.Context) error {
 			return err
 		}
 		return scanAll(rows, func(scan func(...any) error) error {
-			var box, ownerAccount, ownerUnit, account, unit int64
-			var role, letters string
-			if err := scan(&box, &ownerAccount, &ownerUnit, &account, &unit, &role, &letters); err != nil {
+			var box, account, unit int64
+			g, err := scanGrant(scan, &box, &account, &unit)
+			if err != nil {
 				return err
 			}
-			rights, ok := ParseRights(letters)
-			if !ok {
-				return fmt.Errorf("rights %q on mailbox %d", letters, box)
-			}
 			sh := given[MailboxID(box)]
-			sh.owner = Owner{Account: directory.AccountID(ownerAccount), Unit: directory.UnitID(ownerUnit)}
-			sh.grants = append(sh.grants, Grant{
-				Grantee{directory.AccountID(account), directory.UnitID(unit), directory.Role(role)}, rights,
-			})
+			sh.owner = Owner{Account: directory.AccountID(account), Unit: directory.UnitID(unit)}
+			sh.grants = append(sh.grants, g)
 			given[MailboxID(box)] = sh
 			return nil
 		})
@@ -176,12 +170,40 @@ func (s *Store) publishRights(changed map[MailboxID]shared) {
 	s.acl.Store(newACL(given))
 }
 
-// given gives what was given on a mailbox as this transaction sees it.
-func (s *Store) given(p *pending, id MailboxID) []Grant {
-	if sh, ok := p.rights[id]; ok {
-		return sh.grants
+const qRightsOn = `
+SELECT account_id, unit_id, role, rights FROM mailbox_right WHERE mailbox_id = $1 ORDER BY account_id, unit_id, role`
+
+// given gives what was given on a mailbox as this transaction sees it. What is
+// in memory would not do: transactions that are committed together do not show
+// each other there.
+func given(ctx context.Context, p *pending, id MailboxID) (list []Grant, err error) {
+	rows, err := p.tx.Query(ctx, qRightsOn, int64(id))
+	if err != nil {
+		return nil, fmt.Errorf("read the rights on mailbox %d: %w", id, err)
 	}
-	return s.acl.Load().given[id].grants
+	err = scanAll(rows, func(scan func(...any) error) error {
+		g, err := scanGrant(scan)
+		list = append(list, g)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the rights on mailbox %d: %w", id, err)
+	}
+	return list, nil
+}
+
+// scanGrant reads the columns of a grant; before are those in front of them.
+func scanGrant(scan func(...any) error, before ...any) (Grant, error) {
+	var account, unit int64
+	var role, letters string
+	if err := scan(append(before, &account, &unit, &role, &letters)...); err != nil {
+		return Grant{}, err
+	}
+	r, ok := ParseRights(letters)
+	if !ok {
+		return Grant{}, fmt.Errorf("stored rights %q", letters)
+	}
+	return Grant{Grantee{directory.AccountID(account), directory.UnitID(unit), directory.Role(role)}, r}, nil
 }
 
 // RightsOp says what rights do to those that are there.
@@ -232,7 +254,11 @@ func (s *Store) ChangeRights(
 			return ErrOwner
 		}
 		p := s.pending(tx)
-		before = s.rightsOf(p, &m, ch.Grantee)
+		have, err := given(ctx, p, id)
+		if err != nil {
+			return err
+		}
+		before = rightsOf(have, &m, ch.Grantee)
 		switch after = ch.Rights; ch.Op {
 		case SetRights:
 		case AddRights:
@@ -243,14 +269,14 @@ func (s *Store) ChangeRights(
 		if before == after {
 			return nil
 		}
-		return s.setRights(ctx, p, &m, Grant{ch.Grantee, after}, rightsEntry{actor, snap, before, ""})
+		return s.setRights(ctx, p, &m, have, Grant{ch.Grantee, after}, rightsEntry{actor, snap, before, ""})
 	})
 	return before, after, err
 }
 
 // rightsOf gives what a grantee itself has, by gift or by default.
-func (s *Store) rightsOf(p *pending, m *Mailbox, who Grantee) Rights {
-	for _, g := range append(slices.Clone(s.given(p, m.ID)), defaults(m)...) {
+func rightsOf(given []Grant, m *Mailbox, who Grantee) Rights {
+	for _, g := range append(slices.Clone(given), defaults(m)...) {
 		if g.Grantee == who {
 			return g.Rights
 		}
@@ -274,11 +300,11 @@ ON CONFLICT (mailbox_id, account_id, unit_id, role) DO UPDATE SET rights = exclu
 	qDropRights = `DELETE FROM mailbox_right WHERE mailbox_id = $1`
 )
 
-// setRights writes a grant and its journal entry. No rights are only kept
-// where they stand in place of a default.
-func (s *Store) setRights(ctx context.Context, p *pending, m *Mailbox, g Grant, e rightsEntry) (err error) {
+// setRights writes a grant besides those that have been given, and its journal
+// entry. No rights are only kept where they stand in place of a default.
+func (s *Store) setRights(ctx context.Context, p *pending, m *Mailbox, have []Grant, g Grant, e rightsEntry) (err error) {
 	isDefault := slices.ContainsFunc(defaults(m), func(d Grant) bool { return d.Grantee == g.Grantee })
-	list := slices.DeleteFunc(slices.Clone(s.given(p, m.ID)), func(o Grant) bool { return o.Grantee == g.Grantee })
+	list := slices.DeleteFunc(slices.Clone(have), func(o Grant) bool { return o.Grantee == g.Grantee })
 	if g.Rights == NoRights && !isDefault {
 		_, err = p.tx.Exec(ctx, qDropRight, int64(m.ID), int64(g.Account), int64(g.Unit), string(g.Role))
 	} else {
@@ -331,12 +357,16 @@ func (s *Store) inherit(ctx context.Context, p *pending, o Owner, id MailboxID, 
 		return err
 	}
 	m := Mailbox{ID: id, Owner: o, Name: name}
-	for _, g := range s.given(p, above.ID) {
-		before := s.rightsOf(p, &m, g.Grantee)
+	list, err := given(ctx, p, above.ID)
+	if err != nil {
+		return err
+	}
+	for i, g := range list {
+		before := rightsOf(nil, &m, g.Grantee)
 		if before == g.Rights {
 			continue
 		}
-		if err := s.setRights(ctx, p, &m, g, rightsEntry{journal.System("mailstore"), nil, before, "inherited"}); err != nil {
+		if err := s.setRights(ctx, p, &m, list[:i], g, rightsEntry{journal.System("mailstore"), nil, before, "inherited"}); err != nil {
 			return err
 		}
 	}
@@ -345,9 +375,9 @@ func (s *Store) inherit(ctx context.Context, p *pending, o Owner, id MailboxID, 
 
 // dropRights takes away what was given on a mailbox that is being deleted.
 func (s *Store) dropRights(ctx context.Context, p *pending, m *Mailbox) error {
-	gone := s.given(p, m.ID)
-	if len(gone) == 0 {
-		return nil
+	gone, err := given(ctx, p, m.ID)
+	if err != nil || len(gone) == 0 {
+		return err
 	}
 	if _, err := p.tx.Exec(ctx, qDropRights, int64(m.ID)); err != nil {
 		return fmt.Errorf("drop rights on mailbox %d: %w", m.ID, err)
