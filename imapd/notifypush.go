@@ -109,7 +109,7 @@ func (s *session) pushSelected(g *eventGroup) bool {
 		return true
 	}
 	before := s.box.known
-	lines := s.box.update(nil, g.filter == "SELECTED", nil)
+	lines := s.tellBox(g.filter == "SELECTED")
 	if len(lines) == 0 {
 		return true
 	}

@@ -181,13 +181,18 @@ func (s *session) poll(expunge bool) {
 	if s.box == nil {
 		return
 	}
+	if lines := s.tellBox(expunge); len(lines) > 0 {
+		_ = s.out(lines) // a broken connection shows at the next read
+	}
+}
+
+// tellBox gives what the client is to be told about the selected mailbox; mu is held.
+func (s *session) tellBox(expunge bool) []byte {
 	lines := s.box.update(nil, expunge, nil)
 	if s.sync == syncQResync && s.box.safe < s.box.known.ModSeq {
 		// The client has seen mod-sequences above those of removals that it is told later; it must not come back with them (RFC 7162,
 		// section 6).
 		lines = s.box.appendHighest(lines)
 	}
-	if len(lines) > 0 {
-		_ = s.out(lines) // a broken connection shows at the next read
-	}
+	return lines
 }
