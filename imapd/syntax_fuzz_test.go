@@ -14,6 +14,7 @@ func FuzzArguments(f *testing.F) {
 		"RETURN (MIN SAVE) CHARSET UTF-8 TEXT x", `" 7-Feb-2026 21:52:25 +0700"`, "(MESSAGES UIDNEXT)", "*a%b*", "(SUBSCRIBED) \"\" (a b) RETURN (STATUS (SIZE))",
 		"(/shared/comment /PRIVATE/vendor/x/y)", "(MAXSIZE 10 DEPTH infinity)", "+lrswipkxteacd",
 		"(7 9 1:3,9 (1:2 5:6))", `MODSEQ "/flags/\\Seen" all 9`,
+		"(REVERSE DATE SUBJECT)", " PARTIAL -1:-10", "M12", "[list] Re[2]: x (fwd)", "[fwd: [a] fw: x]", "FUZZY (OLDER 5 EMAILID M1)",
 	} {
 		f.Add(s)
 	}
@@ -73,6 +74,24 @@ func FuzzArguments(f *testing.F) {
 			if op2, r2, ok := parseModRights(r.String()); !ok || op2 != mailstore.SetRights || op == mailstore.SetRights && r2&r != r {
 				t.Fatalf("rights %q come back as %q", r, r2)
 			}
+		}
+		if keys, ok := parseSortKeys(lex()); ok && (len(keys) == 0 || len(keys) > maxSortKeys) {
+			t.Fatalf("%d sort keys", len(keys))
+		}
+		if w, ok := parseWindow(lex()); ok {
+			for _, n := range []int{0, 1, 10} {
+				if lo, hi := w.bounds(n); lo < 0 || lo > hi || hi > n {
+					t.Fatalf("bounds(%d) = %d, %d", n, lo, hi)
+				}
+			}
+		}
+		if n, ok := parseObjectID(lex(), 'M'); ok && n < 0 {
+			t.Fatalf("object id %d", n)
+		}
+		if base, _ := baseSubject(in); len(base) > len(in) {
+			t.Fatalf("base subject %q of %q", base, in)
+		} else if again, reply := baseSubject(base); again != base || reply {
+			t.Fatalf("base subject %q of %q has the base subject %q", base, in, again)
 		}
 		parseStatusItems(lex())
 		parseDateTime(in)
