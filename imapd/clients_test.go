@@ -269,6 +269,18 @@ func TestShutdownSaysBye(t *testing.T) {
 	}
 }
 
+// A listener that comes after the shutdown, closed by its owner already, is no error.
+func TestServeAfterShutdown(t *testing.T) {
+	w := plain(t)
+	check(t, w.Shutdown(t.Context()))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	check(t, l.Close())
+	if err := w.Serve(t.Context(), l, false); err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
 // R14: DONE and the next command in one segment.
 func TestPipelinedIdle(t *testing.T) {
 	w := plain(t)
