@@ -7,9 +7,10 @@ DEMO_DIR   ?= demo-data
 BENCH_DIR  ?= bench-data
 FUZZ_TIME  ?= 30s
 ROUNDS     ?= 50
+COMMANDS   ?= 1000000
 LINT       := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: demo build test lint fuzz check bench crash golden
+.PHONY: demo build test lint fuzz check bench crash stress golden
 .DEFAULT_GOAL := build
 
 ## demo: build, play the main job in a training province, and go on serving until Ctrl-C
@@ -45,6 +46,10 @@ golden:
 
 ## check: what must be green before a change lands
 check: lint test
+
+## stress: ten sessions on one mailbox, COMMANDS random commands, what each believes checked
+stress:
+	VANTHU_TEST_STRESS=$(COMMANDS) go test -count=1 -timeout 120m -run TestStressModelClients -v ./imapd
 
 ## bench: a server with 500 accounts for the benchmark, until Ctrl-C
 bench: build

@@ -3,6 +3,7 @@ package imapd
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -223,6 +224,12 @@ func TestStressModelClients(t *testing.T) {
 	rounds, sessions, steps := 3, 6, 120
 	if testing.Short() {
 		rounds, steps = 1, 40
+	}
+	if s := os.Getenv("VANTHU_TEST_STRESS"); s != "" { // commands in all, by "make stress"
+		commands, err := strconv.Atoi(s)
+		check(t, err)
+		sessions, steps = 10, 200
+		rounds = max(1, commands/(sessions*steps))
 	}
 	for round := range rounds {
 		w.fill(w.box("canbo", "INBOX").ID, 10)
