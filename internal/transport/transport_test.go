@@ -115,13 +115,19 @@ type reports struct {
 	all []delivery.Failure
 }
 
-func (r *reports) ReportFailure(_ context.Context, tx *sqldb.Tx, f delivery.Failure) error {
-	tx.OnCommit(func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.all = append(r.all, f)
-	})
+// ReportFailure notes the report before the transaction that it belongs to is
+// committed: who sees the item settled finds it here.
+func (r *reports) ReportFailure(_ context.Context, _ *sqldb.Tx, f delivery.Failure) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, f)
 	return nil
+}
+
+func (r *reports) list() []delivery.Failure {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]delivery.Failure(nil), r.all...)
 }
 
 type world struct {
@@ -210,8 +216,8 @@ func TestOneTransactionForAllRecipientsBehindARoute(t *testing.T) {
 	if len(got) != 1 || !strings.HasSuffix(got[0], ": "+message) {
 		t.Fatalf("the peer got %q, want one message, dots as they were", got)
 	}
-	if len(w.reports.all) != 0 {
-		t.Errorf("reports: %+v", w.reports.all)
+	if len(w.reports.list()) != 0 {
+		t.Errorf("reports: %+v", w.reports.list())
 	}
 }
 
@@ -238,8 +244,8 @@ func TestRecipientsFailByThemselves(t *testing.T) {
 	if by["later@peer.test"].Attempts != 2 || by["yes@peer.test"].Attempts != 1 {
 		t.Errorf("attempts: %d and %d, want 2 and 1", by["later@peer.test"].Attempts, by["yes@peer.test"].Attempts)
 	}
-	if len(w.reports.all) != 1 || len(w.reports.all[0].Recipients) != 1 || !strings.Contains(w.reports.all[0].Recipients[0].Remote, "550 5.1.1 nobody here") {
-		t.Errorf("reports: %+v, want one about no@peer.test with the peer's reply", w.reports.all)
+	if len(w.reports.list()) != 1 || len(w.reports.list()[0].Recipients) != 1 || !strings.Contains(w.reports.list()[0].Recipients[0].Remote, "550 5.1.1 nobody here") {
+		t.Errorf("reports: %+v, want one about no@peer.test with the peer's reply", w.reports.list())
 	}
 }
 
@@ -255,7 +261,7 @@ func TestRefusedAfterDataFailsAll(t *testing.T) {
 			t.Errorf("%s: %s %d", rcpt, it.State, it.LastCode)
 		}
 	}
-	if len(w.reports.all) != 0 {
+	if len(w.reports.list()) != 0 {
 		t.Error("a message with the null reverse-path was reported about")
 	}
 }
@@ -275,8 +281,8 @@ func TestDeadHostExpires(t *testing.T) {
 	if it.State != queue.Failed || it.Attempts < 2 {
 		t.Errorf("item %s after %d attempts, want failed after several", it.State, it.Attempts)
 	}
-	if len(w.reports.all) != 1 || w.reports.all[0].Recipients[0].Status != "4.4.7" {
-		t.Errorf("reports: %+v, want one with status 4.4.7", w.reports.all)
+	if len(w.reports.list()) != 1 || w.reports.list()[0].Recipients[0].Status != "4.4.7" {
+		t.Errorf("reports: %+v, want one with status 4.4.7", w.reports.list())
 	}
 }
 
