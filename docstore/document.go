@@ -9,13 +9,15 @@ import (
 	"vanthu/internal/mail"
 )
 
-// Keys inside this server; outside of it a document or dispatch is named by
-// its ULID.
-type (
-	DocumentID int64 // a document
-	DispatchID int64 // a document on its way to one unit
-	BookID     int64 // a register
-)
+// DocumentID is the key of a document inside this server; outside of it a
+// document or dispatch is named by its ULID.
+type DocumentID int64
+
+// DispatchID is the key of a document on its way to one unit.
+type DispatchID int64
+
+// BookID is the key of a register.
+type BookID int64
 
 // ULID is the name of a document or dispatch outside this server.
 type ULID string

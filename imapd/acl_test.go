@@ -52,7 +52,7 @@ func TestForeignMailboxIsHidden(t *testing.T) {
 				t.Errorf("%s: %q for a mailbox of another account, %q for none", cmd, got[0], got[1])
 			}
 		}
-		for _, pattern := range []string{"*", string(appendUTF7(nil, othersPrefix)) + "%", "*ecret*", string(appendUTF7(nil, othersPrefix)) + "canbo@x.test/%"} {
+		for _, pattern := range []string{"*", string(encodeUTF7(othersPrefix)) + "%", "*ecret*", string(encodeUTF7(othersPrefix)) + "canbo@x.test/%"} {
 			if got := strings.Join(c.ok(`LIST "" "`+pattern+`" RETURN (MYRIGHTS STATUS (MESSAGES))`), ""); strings.Contains(got, "ecret") {
 				t.Errorf("LIST %s shows %q", pattern, got)
 			}
@@ -76,7 +76,7 @@ func TestSpellingsOfForeignMailboxes(t *testing.T) {
 	w := plain(t)
 	w.fill(w.box("canbo", "INBOX").ID, 3)
 	c := w.login("khac")
-	root := string(appendUTF7(nil, othersRoot))
+	root := string(encodeUTF7(othersRoot))
 	for _, name := range []string{
 		root, root + "/", root + "//", root + "/canbo@x.test", root + "/canbo@x.test/", root + "/canbo@x.test//INBOX", root + "/canbo/INBOX",
 		root + "/CANBO@X.TEST/INBOX", root + "/canbo@x.test/inbox", root + "/../canbo@x.test/INBOX", root + "/./canbo@x.test/INBOX",

@@ -2,7 +2,6 @@ package imapd
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -21,5 +20,5 @@ func casemap(s string) string {
 	if ascii {
 		return strings.ToUpper(s)
 	}
-	return norm.NFKD.String(strings.Map(unicode.ToTitle, s))
+	return norm.NFKD.String(strings.ToTitle(s))
 }

@@ -247,7 +247,7 @@ func (c *conn) countBad() bool {
 
 // reply writes a status response; a failed write shows at the next read.
 func (c *conn) reply(tag string, s status) {
-	_, _ = c.Conn.Write(s.append(nil, tag))
+	_, _ = c.Conn.Write(s.line(tag))
 }
 
 // sayBye ends the connection in a way that lets the client read why.

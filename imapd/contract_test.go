@@ -252,7 +252,7 @@ func TestContractErrorsAreWritten(t *testing.T) {
 	talk(t, c, r, "a2 SELECT x")
 	for _, st := range []status{okCode("COPYUID 7 2,1 5,9", "done"), no("CANNOT", "không được"), bad("wrong")} {
 		sess.err, sess.calls = st.asError(), nil
-		want := strings.TrimSuffix(string(st.append(nil, "a3")), "\r\n")
+		want := strings.TrimSuffix(string(st.line("a3")), "\r\n")
 		if got := talk(t, c, r, "a3 COPY 1 x"); len(got) != 1 || got[0] != want {
 			t.Errorf("got %q, want %q", got, want)
 		}

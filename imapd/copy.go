@@ -44,7 +44,7 @@ func (s *session) Copy(imap.NumSet, string) (data *imap.CopyData, err error) {
 	defer s.guard("COPY", &err)
 	target, pairs, err := s.transfer(false)
 	if err != nil && len(pairs.From) > 0 { // the workflow took some
-		if werr := s.out(okCode(copyUID(target, pairs), "Copied").append(nil, "")); werr != nil {
+		if werr := s.out(okCode(copyUID(target, pairs), "Copied").line("")); werr != nil {
 			return nil, werr
 		}
 	}
@@ -63,7 +63,7 @@ func (s *session) Move(*imapserver.MoveWriter, imap.NumSet, string) (err error) 
 	defer s.guard("MOVE", &err)
 	target, pairs, err := s.transfer(true)
 	if len(pairs.From) > 0 { // also when some could not be moved
-		if werr := s.out(okCode(copyUID(target, pairs), "Moved").append(nil, "")); werr != nil {
+		if werr := s.out(okCode(copyUID(target, pairs), "Moved").line("")); werr != nil {
 			return werr
 		}
 	}

@@ -69,7 +69,7 @@ func appendMailbox(dst []byte, name string, wide bool) []byte {
 	if wide {
 		return appendAString(dst, name, true)
 	}
-	return appendAString(dst, string(appendUTF7(nil, name)), false)
+	return appendAString(dst, string(encodeUTF7(name)), false)
 }
 
 // appendUint writes a number.

@@ -91,7 +91,7 @@ func (s *session) push(n *notification) {
 			s.log.Warn("notifications end", "err", err)
 			n.stop()
 			s.notify = nil
-			lines = okCode("NOTIFICATIONOVERFLOW", "Notifications have ended, ask for the state").append(nil, "")
+			lines = okCode("NOTIFICATIONOVERFLOW", "Notifications have ended, ask for the state").line("")
 		}
 	}
 	if s.out(lines) != nil || s.c.Flush() != nil {

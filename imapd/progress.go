@@ -12,7 +12,7 @@ const progressEvery = 10 * time.Second
 // Meanwhile nothing else may be written.
 func (s *session) working() (stop func()) {
 	every := s.srv.opt.progressEvery
-	line := okCode("INPROGRESS ("+string(appendQuoted(nil, s.req.tag))+" NIL NIL)", "Still working").append(nil, "")
+	line := okCode("INPROGRESS ("+string(appendQuoted(nil, s.req.tag))+" NIL NIL)", "Still working").line("")
 	var mu sync.Mutex
 	stopped := false
 	var timer *time.Timer

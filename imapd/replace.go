@@ -27,7 +27,7 @@ func (s *session) runReplace(cmd *command) result {
 		return a.refuse(err, cmd.tag)
 	}
 	// The code must come before EXPUNGE, hence in a line of its own.
-	if err := s.out(okCode(a.uidCode(uids), "Replacement message ready").append(nil, "")); err != nil {
+	if err := s.out(okCode(a.uidCode(uids), "Replacement message ready").line("")); err != nil {
 		return s.lost(err)
 	}
 	if s.sync < syncQResync {

@@ -24,12 +24,12 @@ func bad(text string) status          { return status{typ: "BAD", text: text} }
 func no(code, text string) status     { return status{typ: "NO", code: code, text: text} }
 func okCode(code, text string) status { return status{typ: "OK", code: code, text: text} }
 
-// append writes the response line; an empty tag gives an untagged one.
-func (s status) append(dst []byte, tag string) []byte {
+// line gives the response line; an empty tag gives an untagged one.
+func (s status) line(tag string) []byte {
 	if tag == "" {
 		tag = "*"
 	}
-	dst = append(dst, tag...)
+	dst := append([]byte(nil), tag...)
 	dst = append(dst, ' ')
 	dst = append(dst, s.typ...)
 	dst = append(dst, ' ')

@@ -31,7 +31,7 @@ func TestReplyFor(t *testing.T) {
 	for _, tt := range tests {
 		for at, want := range map[doing]string{doingOther: tt.other, doingLogin: tt.login, doingTarget: tt.target, doingName: tt.name} {
 			for _, err := range []error{fault.New(tt.kind, text), fmt.Errorf("move: %w", fault.New(tt.kind, text)), fault.Wrap(tt.kind, io.EOF, text)} {
-				got := string(replyFor(err, at, false).append(nil, "a"))
+				got := string(replyFor(err, at, false).line("a"))
 				if want := `a NO [` + want + `] Khong duoc "lam" the - Dung` + "\r\n"; got != want {
 					t.Errorf("%v, %d: got %q, want %q", tt.kind, at, got, want)
 				}
@@ -56,7 +56,7 @@ func TestReplyForUnknownError(t *testing.T) {
 
 func TestReplyIsOneLine(t *testing.T) {
 	st := no("CANNOT", "a\r\nb* BYE\x00")
-	if got := string(st.append(nil, "x")); got != "x NO [CANNOT] a  b* BYE \r\n" {
+	if got := string(st.line("x")); got != "x NO [CANNOT] a  b* BYE \r\n" {
 		t.Errorf("append = %q", got)
 	}
 	var e *imap.Error

@@ -135,7 +135,7 @@ func (b *box) allow(may mailstore.Rights) (lines []byte) {
 		if b.readOnly {
 			code = "READ-ONLY"
 		}
-		lines = okCode(code, "Your rights have changed").append(lines, "")
+		lines = append(lines, okCode(code, "Your rights have changed").line("")...)
 	}
 	if after := b.changeable(); after != before {
 		lines = appendFlagLines(lines, b.known.Keywords, after)
@@ -184,7 +184,7 @@ func (s *session) Namespace() (*imap.NamespaceData, error) {
 		if s.wide {
 			line = appendQuoted(line, prefix)
 		} else {
-			line = appendQuoted(line, appendUTF7(nil, prefix))
+			line = appendQuoted(line, encodeUTF7(prefix))
 		}
 		line = append(line, ` "/"))`...)
 	}

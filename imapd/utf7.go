@@ -75,9 +75,9 @@ func decodeShift(b *strings.Builder, piece string) error {
 	return nil
 }
 
-// appendUTF7 writes a name in modified UTF-7.
-func appendUTF7(dst []byte, name string) []byte {
-	var shift []byte
+// encodeUTF7 gives a name in modified UTF-7.
+func encodeUTF7(name string) []byte {
+	var dst, shift []byte
 	flush := func() {
 		if len(shift) > 0 {
 			dst = append(dst, '&')

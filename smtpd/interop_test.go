@@ -74,7 +74,7 @@ func TestLibraryClient(t *testing.T) {
 		}
 	}
 	err = c.SendMail(ourLogin, []string{"khongco@tinh.example"}, strings.NewReader("x\r\n"))
-	if e, ok := err.(*smtplib.SMTPError); !ok || e.Code != 550 || e.EnhancedCode != (smtplib.EnhancedCode{5, 1, 1}) { //nolint:errorlint // the client's own type
+	if e, ok := err.(*smtplib.SMTPError); !ok || e.Code != 550 || e.EnhancedCode != (smtplib.EnhancedCode{5, 1, 1}) {
 		t.Errorf("unknown recipient: %v", err)
 	}
 	if got := m.got(); len(got) != 2 || got[1].body != string(large) || len(got[1].env.To) != 2 {

@@ -63,7 +63,7 @@ func TestReplyTextIsOneCleanLine(t *testing.T) {
 			t.Errorf("utf8=%v: %q", utf8, got)
 		}
 	}
-	long := string(line(reply(phaseData, fault.New(fault.Invalid, fault.Text{EN: "x", VI: strings.Repeat("ữ", 600)}), true)))
+	long := line(reply(phaseData, fault.New(fault.Invalid, fault.Text{EN: "x", VI: strings.Repeat("ữ", 600)}), true))
 	if len(long) > 512 || strings.ContainsRune(long, '\ufffd') {
 		t.Errorf("cut within a letter: %q", long[len(long)-10:])
 	}

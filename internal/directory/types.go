@@ -6,12 +6,14 @@ import (
 	"vanthu/internal/mail"
 )
 
-// Keys of the rows; 0 is none of them.
-type (
-	UnitID    int64
-	AccountID int64
-	GroupID   int64
-)
+// UnitID is the key of a unit; 0 is none.
+type UnitID int64
+
+// AccountID is the key of an account; 0 is none.
+type AccountID int64
+
+// GroupID is the key of a group; 0 is none.
+type GroupID int64
 
 // Role is what an account may do for a unit. edoc.md, section 4.4.
 type Role string

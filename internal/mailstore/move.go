@@ -13,8 +13,7 @@ type Copied struct{ From, To []UID }
 
 // stored is an entry read inside a transaction.
 type stored struct {
-	uid  UID
-	date int64
+	uid UID
 	newEntry
 }
 
@@ -32,7 +31,7 @@ func entries(ctx context.Context, r sqldb.Reader, mailbox MailboxID, set UIDSet)
 		err = scanAll(rows, func(scan func(...any) error) error {
 			var uid, flags, msg int64
 			var e stored
-			err := scan(&uid, &flags, &msg, &e.newEntry.date, &e.size)
+			err := scan(&uid, &flags, &msg, &e.date, &e.size)
 			e.uid, e.flags, e.msg = UID(uid), FlagSet(flags), MessageID(msg)
 			list = append(list, e)
 			return err

@@ -7,13 +7,18 @@ import (
 	"vanthu/internal/fault"
 )
 
-// Identifiers. UIDs and mod-sequences belong to one mailbox.
-type (
-	MailboxID int64  // a mailbox; 0 is none
-	MessageID int64  // a stored message, in any number of mailboxes
-	UID       uint32 // RFC 9051, section 2.3.1.1; never 0
-	ModSeq    uint64 // RFC 7162; at most 63 bits
-)
+// MailboxID is the key of a mailbox; 0 is none.
+type MailboxID int64
+
+// MessageID is the key of a stored message, which may be in any number of
+// mailboxes; 0 is none.
+type MessageID int64
+
+// UID numbers the entries of one mailbox; never 0. RFC 9051, section 2.3.1.1.
+type UID uint32
+
+// ModSeq orders the changes of one mailbox; at most 63 bits. RFC 7162.
+type ModSeq uint64
 
 // Owner is whose mailbox it is: exactly one of the two is set.
 type Owner struct {

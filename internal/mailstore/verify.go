@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"vanthu/internal/blob"
 	"vanthu/internal/mail"
@@ -203,7 +204,7 @@ func (v *verifier) message(ctx context.Context, m record) error {
 	}
 	h := blob.Hash(m.sum)
 	if m.inBlob == 0 {
-		received := append(m.header, m.body...)
+		received := slices.Concat(m.header, m.body)
 		if int64(len(received)) != want {
 			v.wrong(Wrong{Kind: "size of body", Key: key, Expected: fmt.Sprint(want), Found: fmt.Sprint(len(received))})
 		}

@@ -298,7 +298,7 @@ func raw(t *testing.T, addr, octets string) (int, string) {
 		t.Fatal(err)
 	}
 	// A server that refuses early closes while we still write; its answer counts.
-	go io.WriteString(conn, octets) //nolint:errcheck // see above
+	go io.WriteString(conn, octets)
 	answer, _ := io.ReadAll(conn)
 	var status int
 	if _, err := fmt.Sscanf(string(answer), "HTTP/1.1 %d", &status); err != nil {
