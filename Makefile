@@ -15,7 +15,7 @@ LINT       := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 ## demo: build, play the main job in a training province, and go on serving until Ctrl-C
 demo: build
-	./$(BIN) demo --dir $(DEMO_DIR)
+	./$(BIN) demo --any-ports --dir $(DEMO_DIR)
 
 ## build: the one binary, in bin/
 build:

@@ -40,6 +40,7 @@ const (
 type demoOptions struct {
 	dir   string
 	base  int
+	any   bool
 	once  bool
 	bench bool
 	lang  string
@@ -68,6 +69,7 @@ demo.json with all addresses, accounts and passwords.`,
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", "", "`folder` for the province; made new, or one that a demo made")
 	f.IntVar(&o.base, "port-base", 2000, "`number` added to the usual ports")
+	f.BoolVar(&o.any, "any-ports", false, "when a port is taken, try other port bases instead of giving up")
 	f.BoolVar(&o.once, "once", false, "stop after the story; exit code 0 only when every step came true")
 	f.BoolVar(&o.bench, "bench", false, "no story: 500 accounts u1@bench.test … (password: pass) for the benchmark, on ports 4000 and up")
 	f.StringVar(&o.lang, "lang", "vi", "`language` of the story: vi or en")
@@ -82,7 +84,9 @@ func (c *cli) demo(ctx context.Context, o demoOptions) error {
 	}
 	o.dir = dir
 	if err := demoPortsFree(ctx, o.base); err != nil {
-		return err
+		if o.base = freeBase(ctx, o.base); o.base == 0 || !o.any {
+			return err
+		}
 	}
 	if err := prepareDemoDir(dir); err != nil {
 		return err
@@ -129,6 +133,16 @@ func demoPortsFree(ctx context.Context, base int) error {
 		}
 	}
 	return nil
+}
+
+// freeBase finds a port base without a taken port, 0 when there is none.
+func freeBase(ctx context.Context, base int) int {
+	for next := base + 10_000; next < 60_000; next += 10_000 {
+		if demoPortsFree(ctx, next) == nil {
+			return next
+		}
+	}
+	return 0
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
