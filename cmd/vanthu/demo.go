@@ -84,7 +84,7 @@ func (c *cli) demo(ctx context.Context, o demoOptions) error {
 	}
 	o.dir = dir
 	if err := demoPortsFree(ctx, o.base); err != nil {
-		if o.base = freeBase(ctx, o.base); o.base == 0 || !o.any {
+		if o.base = freeBase(ctx); o.base == 0 || !o.any {
 			return err
 		}
 	}
@@ -136,8 +136,8 @@ func demoPortsFree(ctx context.Context, base int) error {
 }
 
 // freeBase finds a port base without a taken port, 0 when there is none.
-func freeBase(ctx context.Context, base int) int {
-	for next := base + 10_000; next < 60_000; next += 10_000 {
+func freeBase(ctx context.Context) int {
+	for next := 2_000; next < 60_000; next += 10_000 {
 		if demoPortsFree(ctx, next) == nil {
 			return next
 		}
