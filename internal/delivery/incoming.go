@@ -29,7 +29,7 @@ type Incoming struct {
 	origin Origin
 	env    mail.Envelope
 	local  []directory.Recipient
-	remote []mail.Address
+	remote []mail.Recipient
 	body   *mailstore.Body
 	id     queue.ID
 	ended  bool
@@ -77,7 +77,7 @@ func (in *Incoming) expand(snap *directory.Snapshot) error {
 			if x.Kind == directory.ToExternal {
 				if !out[x.Addr] {
 					out[x.Addr] = true
-					in.remote = append(in.remote, x.Addr)
+					in.remote = append(in.remote, forwarded(r, x.Addr))
 				}
 				continue
 			}
@@ -88,6 +88,19 @@ func (in *Incoming) expand(snap *directory.Snapshot) error {
 		}
 	}
 	return nil
+}
+
+// forwarded is r going on to addr: what the sender asked for stays, and
+// reports go on naming the address that it wrote. RFC 3461, section 5.2.7.
+func forwarded(r mail.Recipient, addr mail.Address) mail.Recipient {
+	if r.Original == "" && addr != r.Addr {
+		r.Original, r.OriginalType = r.Addr.String(), mail.AddressRFC822
+		if !isASCII(r.Original) {
+			r.OriginalType = mail.AddressUTF8
+		}
+	}
+	r.Addr = addr
+	return r
 }
 
 // Write takes the next octets of the body. Its errors are those of the disk
@@ -229,7 +242,7 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 		}
 	}
 	if len(in.remote) > 0 {
-		if err := d.stores.Queue.Enqueue(ctx, tx, in.id, queue.MessageRef(msg), in.env.From, in.remote); err != nil {
+		if err := d.stores.Queue.Enqueue(ctx, tx, in.id, queue.MessageRef(msg), in.env, in.remote); err != nil {
 			return Accepted{}, err
 		}
 	}

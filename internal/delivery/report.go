@@ -111,7 +111,7 @@ func (d *Delivery) inject(ctx context.Context, tx *sqldb.Tx, to mail.Address, me
 		}
 	}
 	if len(in.remote) > 0 {
-		if err := d.stores.Queue.Enqueue(ctx, tx, in.id, queue.MessageRef(msg), in.env.From, in.remote); err != nil {
+		if err := d.stores.Queue.Enqueue(ctx, tx, in.id, queue.MessageRef(msg), in.env, in.remote); err != nil {
 			return err
 		}
 	}

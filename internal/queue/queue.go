@@ -56,6 +56,9 @@ type Item struct {
 	Expires  time.Time    `json:"expires"`
 	LastCode int          `json:"last_code,omitempty"` // SMTP reply code of the last attempt; 0 for none
 	LastText string       `json:"last_text,omitempty"`
+
+	Env mail.Envelope  `json:"-"` // what was asked for besides the addresses; From is Sender, To is empty
+	To  mail.Recipient `json:"-"` // Rcpt with its NOTIFY and ORCPT
 }
 
 // Options tunes a queue; the zero value works.
@@ -103,17 +106,26 @@ func (q *Queue) signal() {
 }
 
 const qInsert = `INSERT INTO queue_item
- (queue_id, message_id, sender, rcpt, domain, state, attempts, created_us, next_us, expires_us, leased_us, last_code, last_text)
- VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $7, $8, 0, 0, '')
+ (queue_id, message_id, sender, rcpt, domain, state, attempts, created_us, next_us, expires_us, leased_us, last_code, last_text,
+  envid, ret, notify, orcpt, orcpt_type, utf8, body, require_tls, tls_optional, by_us, by_mode, by_trace, priority)
+ VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $7, $8, 0, 0, '',
+  $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
  ON CONFLICT (queue_id, rcpt) DO NOTHING`
 
-// Enqueue puts one item for each recipient into tx. The same recipient of the
+// Enqueue puts one item for each of rcpts into tx, with the sender and all
+// else that env asks for; env.To does not count. The same recipient of the
 // same message is queued once.
-func (q *Queue) Enqueue(ctx context.Context, tx *sqldb.Tx, id ID, msg MessageRef, sender mail.Path, rcpts []mail.Address) error {
+func (q *Queue) Enqueue(ctx context.Context, tx *sqldb.Tx, id ID, msg MessageRef, env mail.Envelope, rcpts []mail.Recipient) error {
 	now := q.opt.Now()
+	byUS := int64(0)
+	if !env.By.Deadline.IsZero() {
+		byUS = sqldb.Micros(env.By.Deadline)
+	}
 	for _, r := range rcpts {
-		if _, err := tx.Exec(ctx, qInsert, string(id), int64(msg), senderText(sender), r.String(), r.Domain,
-			sqldb.Micros(now), sqldb.Micros(now), sqldb.Micros(now.Add(q.opt.Lifetime))); err != nil {
+		if _, err := tx.Exec(ctx, qInsert, string(id), int64(msg), senderText(env.From), r.Addr.String(), r.Addr.Domain,
+			sqldb.Micros(now), sqldb.Micros(now), sqldb.Micros(now.Add(q.opt.Lifetime)),
+			env.ID, int(env.Ret), int(r.Notify), r.Original, string(r.OriginalType), bit(env.UTF8), int(env.Body), bit(env.RequireTLS), bit(env.TLSOptional),
+			byUS, int(env.By.Mode), bit(env.By.Trace), int(env.Priority)); err != nil {
 			return fmt.Errorf("queue %s for one recipient: %w", id, err)
 		}
 	}
@@ -121,18 +133,27 @@ func (q *Queue) Enqueue(ctx context.Context, tx *sqldb.Tx, id ID, msg MessageRef
 	return nil
 }
 
-const columns = `id, queue_id, message_id, sender, rcpt, state, attempts, created_us, next_us, expires_us, last_code, last_text`
+// bit is b as both engines store it.
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+const columns = `id, queue_id, message_id, sender, rcpt, state, attempts, created_us, next_us, expires_us, last_code, last_text,
+ envid, ret, notify, orcpt, orcpt_type, utf8, body, require_tls, tls_optional, by_us, by_mode, by_trace, priority`
 
 const (
 	qExpireLeases = `UPDATE queue_item SET state = 'waiting', next_us = $1 WHERE state = 'leased' AND leased_us < $2`
 	qLease        = `UPDATE queue_item SET state = 'leased', leased_us = $1, attempts = attempts + 1
- WHERE id IN (SELECT id FROM queue_item WHERE state = 'waiting' AND next_us <= $2 ORDER BY next_us, id LIMIT $3)
+ WHERE id IN (SELECT id FROM queue_item WHERE state = 'waiting' AND next_us <= $2 ORDER BY priority DESC, next_us, id LIMIT $3)
  RETURNING ` + columns
 	qNextDue = `SELECT min(next_us) FROM queue_item WHERE state = 'waiting'`
 )
 
-// Lease claims up to limit items that are due, oldest first, each for
-// Options.Lease. An item leased by a process that died comes back by itself.
+// Lease claims up to limit items that are due, by priority and the oldest first,
+// each for Options.Lease. An item leased by a process that died comes back by itself.
 func (q *Queue) Lease(ctx context.Context, limit int) (items []Item, err error) {
 	now := q.opt.Now()
 	err = q.db.Update(ctx, func(tx *sqldb.Tx) error {
@@ -222,9 +243,11 @@ func scanItems(rows *sql.Rows) (items []Item, err error) {
 	for rows.Next() {
 		var it Item
 		var sender, rcpt string
-		var created, next, expires int64
+		var created, next, expires, by int64
 		if err := rows.Scan(&it.ID, &it.Queue, &it.Message, &sender, &rcpt, &it.State, &it.Attempts,
-			&created, &next, &expires, &it.LastCode, &it.LastText); err != nil {
+			&created, &next, &expires, &it.LastCode, &it.LastText,
+			&it.Env.ID, &it.Env.Ret, &it.To.Notify, &it.To.Original, &it.To.OriginalType, &it.Env.UTF8, &it.Env.Body,
+			&it.Env.RequireTLS, &it.Env.TLSOptional, &by, &it.Env.By.Mode, &it.Env.By.Trace, &it.Env.Priority); err != nil {
 			return nil, err
 		}
 		if it.Rcpt, err = mail.ParseAddress(rcpt, true); err != nil {
@@ -232,6 +255,10 @@ func scanItems(rows *sql.Rows) (items []Item, err error) {
 		}
 		if it.Sender, err = parseSender(sender); err != nil {
 			return nil, fmt.Errorf("queue item %d: sender: %w", it.ID, err)
+		}
+		it.Env.From, it.To.Addr = it.Sender, it.Rcpt
+		if by != 0 {
+			it.Env.By.Deadline = sqldb.Time(by)
 		}
 		it.Created, it.Next, it.Expires = sqldb.Time(created), sqldb.Time(next), sqldb.Time(expires)
 		items = append(items, it)

@@ -38,12 +38,12 @@ func setup(t *testing.T) (*sqldb.DB, *queue.Queue, *clock) {
 
 func enqueue(t *testing.T, db *sqldb.DB, q *queue.Queue, id queue.ID, rcpts ...string) {
 	t.Helper()
-	var to []mail.Address
+	var to []mail.Recipient
 	for _, r := range rcpts {
-		to = append(to, address(t, r))
+		to = append(to, mail.Recipient{Addr: address(t, r)})
 	}
 	if err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
-		return q.Enqueue(t.Context(), tx, id, 7, mail.Path{Address: address(t, "a@x.test")}, to)
+		return q.Enqueue(t.Context(), tx, id, 7, mail.Envelope{From: mail.Path{Address: address(t, "a@x.test")}}, to)
 	}); err != nil {
 		t.Fatal(err)
 	}

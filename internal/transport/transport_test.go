@@ -167,12 +167,12 @@ func (w *world) enqueue(t *testing.T, from string, to ...string) {
 	if from != "" {
 		sender.Address = parse(from)
 	}
-	var rcpts []mail.Address
+	var rcpts []mail.Recipient
 	for _, r := range to {
-		rcpts = append(rcpts, parse(r))
+		rcpts = append(rcpts, mail.Recipient{Addr: parse(r)})
 	}
 	if err := w.db.Update(t.Context(), func(tx *sqldb.Tx) error {
-		return w.queue.Enqueue(t.Context(), tx, "Q1", 1, sender, rcpts)
+		return w.queue.Enqueue(t.Context(), tx, "Q1", 1, mail.Envelope{From: sender}, rcpts)
 	}); err != nil {
 		t.Fatal(err)
 	}
