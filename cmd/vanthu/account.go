@@ -15,7 +15,8 @@ import (
 
 func (c *cli) accountCmd() *cobra.Command {
 	return parent("account", "Accounts of people",
-		c.accountList(), c.accountAdd(), c.accountSet(), c.accountPassword(), c.accountImport())
+		c.accountList(), c.accountAdd(), c.accountSet(), c.accountPassword(), c.accountImport(),
+		c.accountVacate())
 }
 
 func (c *cli) accountList() *cobra.Command {
@@ -101,6 +102,25 @@ func (c *cli) accountSet() *cobra.Command {
 	f.StringVar(&req.Unit, "unit", "", "`unit` whose roles --role replaces")
 	f.StringSliceVar(&req.Roles, "role", nil, "`roles` in that unit")
 	f.Int64Var(&quota, "quota", 0, "quota in `MiB`; 0 is the default of the configuration")
+	return cmd
+}
+
+func (c *cli) accountVacate() *cobra.Command {
+	var req control.AccountVacate
+	cmd := &cobra.Command{
+		Use: "vacate LOGIN", Short: "Disable the account of somebody who has left; a successor gets its mail", Args: cobra.ExactArgs(1),
+		Long: `Nobody can log in to the account any more. Its mail goes to the successor, and each sender is told so once a day.
+"vanthu account set LOGIN --state active" takes it back.`,
+		Example: `  vanthu account vacate chuyenvien1@soyte.dienbien.test --successor vanthu@soyte.dienbien.test`,
+		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
+			req.Login = args[0]
+			return answer(cmd, c, control.CallAccountVacate, req, func(w io.Writer, a directory.Account) error {
+				return line("account %s is disabled; its mail goes to %s", a.Login, a.Successor)(w)
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&req.Successor, "successor", "", "`address` here that gets the mail")
+	must(cmd.MarkFlagRequired("successor"))
 	return cmd
 }
 

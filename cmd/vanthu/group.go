@@ -13,7 +13,7 @@ import (
 )
 
 func (c *cli) groupCmd() *cobra.Command {
-	return parent("group", "Addresses for several recipients", c.groupList(), c.groupAdd(), c.groupSet(), c.groupRemove())
+	return parent("group", "Addresses for several recipients", c.groupList(), c.groupShow(), c.groupAdd(), c.groupSet(), c.groupRemove())
 }
 
 func (c *cli) groupList() *cobra.Command {
@@ -23,12 +23,36 @@ func (c *cli) groupList() *cobra.Command {
 			return answer(cmd, c, control.CallGroupList, control.None{}, func(w io.Writer, list []directory.Group) error {
 				rows := make([][]string, len(list))
 				for i, g := range list {
-					rows[i] = []string{g.Address.String(), g.Name, strconv.Itoa(len(g.Members))}
+					rows[i] = []string{g.Address.String(), g.Name, strconv.Itoa(len(g.Members)), string(g.Post)}
 				}
-				return table(w, []string{"ADDRESS", "NAME", "MEMBERS"}, rows)
+				return table(w, []string{"ADDRESS", "NAME", "MEMBERS", "MAY POST"}, rows)
 			})
 		}),
 	}
+}
+
+func (c *cli) groupShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ADDRESS", Short: "Show a group, who may post to it and everybody it reaches", Args: cobra.ExactArgs(1),
+		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
+			return answer(cmd, c, control.CallGroupShow, control.Named{Name: args[0]}, func(w io.Writer, g control.GroupShown) error {
+				if err := printGroup(w, g.Group); err != nil {
+					return err
+				}
+				may := string(g.Group.Post)
+				if len(g.Posters) > 0 {
+					may += ": " + strings.Join(g.Posters, ", ")
+				}
+				return line("may post: %s\nreaches %d: %s", may, len(g.Reaches), strings.Join(g.Reaches, ", "))(w)
+			})
+		}),
+	}
+}
+
+// postFlags are who may post to a group.
+func postFlags(cmd *cobra.Command, post *string, posters *[]string) {
+	cmd.Flags().StringVar(post, "post", "", "`who` may post: anyone, inside (accounts here), members, listed")
+	cmd.Flags().StringSliceVar(posters, "poster", nil, "`logins`, or roles such as '$vanthu@SYT', that may post")
 }
 
 func printGroup(w io.Writer, g directory.Group) error {
@@ -51,6 +75,7 @@ func (c *cli) groupAdd() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&req.Name, "name", "", "`name` as shown to others")
 	cmd.Flags().StringSliceVar(&req.Members, "member", nil, "`addresses` of the members")
+	postFlags(cmd, &req.Post, &req.Posters)
 	must(cmd.MarkFlagRequired("name"))
 	return cmd
 }
@@ -58,7 +83,7 @@ func (c *cli) groupAdd() *cobra.Command {
 func (c *cli) groupSet() *cobra.Command {
 	var req control.GroupSet
 	cmd := &cobra.Command{
-		Use: "set ADDRESS", Short: "Change the members of a group", Args: cobra.ExactArgs(1),
+		Use: "set ADDRESS", Short: "Change the members of a group, or who may post to it", Args: cobra.ExactArgs(1),
 		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
 			req.Address = args[0]
 			return answer(cmd, c, control.CallGroupSet, req, printGroup)
@@ -68,6 +93,7 @@ func (c *cli) groupSet() *cobra.Command {
 	f.StringSliceVar(&req.Members, "member", nil, "`addresses`: the whole new list")
 	f.StringSliceVar(&req.Add, "add", nil, "`addresses` to add")
 	f.StringSliceVar(&req.Remove, "remove", nil, "`addresses` to take out")
+	postFlags(cmd, &req.Post, &req.Posters)
 	return cmd
 }
 

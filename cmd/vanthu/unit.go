@@ -45,6 +45,7 @@ func unitFlags(cmd *cobra.Command, req *control.UnitAdd) {
 	f.StringVar(&req.Parent, "parent", "", "`unit` above it")
 	f.StringVar(&req.Address, "address", "", "public mail `address`")
 	f.StringSliceVar(&req.Aliases, "alias", nil, "further `addresses`")
+	f.StringVar(&req.CatchAll, "catch-all", "", "`domain` whose unknown addresses lead to the unit; - for none")
 }
 
 func printUnit(w io.Writer, u directory.Unit) error {

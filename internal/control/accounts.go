@@ -18,6 +18,7 @@ const (
 	CallAccountAdd    = "account.add"    // AccountAdd → AccountMade
 	CallAccountSet    = "account.set"    // AccountSet → AccountMade
 	CallAccountImport = "account.import" // AccountImport → AccountImported, with progress
+	CallAccountVacate = "account.vacate" // AccountVacate → directory.Account
 )
 
 // AccountList narrows a listing.
@@ -52,6 +53,12 @@ type AccountSet struct {
 type AccountMade struct {
 	Account  directory.Account `json:"account"`
 	Password string            `json:"password,omitempty"`
+}
+
+// AccountVacate disables an account and names who gets its mail.
+type AccountVacate struct {
+	Login     string `json:"login"`
+	Successor string `json:"successor"` // an address here
 }
 
 // AccountImport is a CSV file with columns login,name,unit,roles,password,quota_mib.
@@ -172,6 +179,22 @@ func (s *Service) accountSet(ctx context.Context, req AccountSet, _ Progress) (a
 	}
 	a, _ = s.Directory.Snapshot().Account(a.ID)
 	return AccountMade{a, string(made)}, nil
+}
+
+func (s *Service) accountVacate(ctx context.Context, req AccountVacate, _ Progress) (any, error) {
+	a, err := s.account(req.Login)
+	if err != nil {
+		return nil, err
+	}
+	next, err := mail.ParseAddress(req.Successor, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Directory.Vacate(ctx, actor(), a.ID, next); err != nil {
+		return nil, err
+	}
+	a, _ = s.Directory.Snapshot().Account(a.ID)
+	return a, nil
 }
 
 // accountImport answers with the problems instead of failing with them, so

@@ -13,6 +13,7 @@ const (
 	CallGroupList   = "group.list"   // None → []directory.Group
 	CallGroupAdd    = "group.add"    // GroupAdd → directory.Group
 	CallGroupSet    = "group.set"    // GroupSet → directory.Group
+	CallGroupShow   = "group.show"   // Named → GroupShown
 	CallGroupRemove = "group.remove" // Named → None
 	CallAliasList   = "alias.list"   // None → []directory.Alias
 	CallAliasAdd    = "alias.add"    // AliasAdd → directory.Alias
@@ -30,6 +31,15 @@ type GroupAdd struct {
 	Address string   `json:"address"`
 	Name    string   `json:"name"`
 	Members []string `json:"members"`
+	Post    string   `json:"post,omitempty"`    // anyone, inside, members, listed; "" is inside
+	Posters []string `json:"posters,omitempty"` // of listed: logins, or roles such as $vanthu@SYT
+}
+
+// GroupShown is a group with everybody its mail reaches.
+type GroupShown struct {
+	Group   directory.Group `json:"group"`
+	Posters []string        `json:"posters"`
+	Reaches []string        `json:"reaches"` // addresses, groups in groups followed, each once
 }
 
 // GroupSet replaces the members of a group, or adds and removes some.
@@ -38,6 +48,8 @@ type GroupSet struct {
 	Members []string `json:"members,omitempty"` // the whole new list, when not empty
 	Add     []string `json:"add,omitempty"`
 	Remove  []string `json:"remove,omitempty"`
+	Post    string   `json:"post,omitempty"` // who may post; "" stays
+	Posters []string `json:"posters,omitempty"`
 }
 
 // AliasAdd describes a new alias.
@@ -59,7 +71,46 @@ func (s *Service) groupAdd(ctx context.Context, req GroupAdd, _ Progress) (any, 
 	if err != nil {
 		return nil, err
 	}
-	return s.Directory.CreateGroup(ctx, actor(), directory.Group{Address: a, Name: req.Name, Members: members})
+	posters, err := s.posters(req.Posters)
+	if err != nil {
+		return nil, err
+	}
+	return s.Directory.CreateGroup(ctx, actor(), directory.Group{
+		Address: a, Name: req.Name, Members: members, Post: directory.PostPolicy(req.Post), Posters: posters,
+	})
+}
+
+// posters reads who may post to a group.
+func (s *Service) posters(list []string) (out []directory.Poster, err error) {
+	snap := s.Directory.Snapshot()
+	for _, text := range list {
+		p, err := snap.ParsePoster(text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (s *Service) groupShow(_ context.Context, req Named, _ Progress) (any, error) {
+	g, err := s.group(req.Name)
+	if err != nil {
+		return nil, err
+	}
+	snap := s.Directory.Snapshot()
+	out := GroupShown{Group: g, Posters: []string{}, Reaches: []string{}}
+	for _, p := range g.Posters {
+		out.Posters = append(out.Posters, snap.PosterName(p))
+	}
+	all, err := snap.Expand(g.Address)
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		return nil, err
+	}
+	for _, r := range all {
+		out.Reaches = append(out.Reaches, r.Addr.String())
+	}
+	return out, nil
 }
 
 func (s *Service) group(address string) (directory.Group, error) {
@@ -105,8 +156,23 @@ func (s *Service) groupSet(ctx context.Context, req GroupSet, _ Progress) (any, 
 			next = append(next, m)
 		}
 	}
-	if err := s.Directory.SetGroupMembers(ctx, actor(), g.ID, append(next, added...)); err != nil {
+	posters, err := s.posters(req.Posters)
+	if err != nil {
 		return nil, err
+	}
+	if len(req.Members)+len(added)+len(gone) > 0 {
+		if err := s.Directory.SetGroupMembers(ctx, actor(), g.ID, append(next, added...)); err != nil {
+			return nil, err
+		}
+	}
+	if req.Post != "" || len(posters) > 0 {
+		post := directory.PostPolicy(req.Post)
+		if post == "" {
+			post = directory.PostListed
+		}
+		if err := s.Directory.SetGroupPosting(ctx, actor(), g.ID, post, posters); err != nil {
+			return nil, err
+		}
 	}
 	g, _ = s.Directory.Snapshot().Group(g.ID)
 	return g, nil

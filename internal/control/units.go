@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"vanthu/internal/directory"
@@ -28,6 +29,7 @@ type UnitAdd struct {
 	Parent    string   `json:"parent,omitempty"` // code, short name or address; "" at the top
 	Address   string   `json:"address"`
 	Aliases   []string `json:"aliases,omitempty"`
+	CatchAll  string   `json:"catch_all,omitempty"` // a domain; of UnitSet "-" for none
 }
 
 // UnitSet changes a unit; empty fields stay.
@@ -82,6 +84,9 @@ func (s *Service) fill(u *directory.Unit, req UnitAdd) (err error) {
 		if u.Address, err = mail.ParseAddress(req.Address, true); err != nil {
 			return err
 		}
+	}
+	if req.CatchAll != "" {
+		u.CatchAll = directory.Domain(strings.TrimPrefix(req.CatchAll, "-"))
 	}
 	if len(req.Aliases) > 0 {
 		u.Aliases, err = addresses(req.Aliases)

@@ -119,6 +119,17 @@ func (d *Delivery) CheckSender(_ context.Context, o Origin, from mail.Path) erro
 	return nil
 }
 
+// writer gives the account that writes: who has logged in, or the one whose
+// address a trusted relay names.
+func (o Origin) writer(snap *directory.Snapshot, from mail.Path) directory.AccountID {
+	if o.Account != 0 || from.Null || !o.trusted() {
+		return o.Account
+	}
+	base, _ := from.Address.Split()
+	a, _ := snap.AccountByLogin(base)
+	return a.ID
+}
+
 // trusted tells whether o is a filter or relay on our own site that speaks LMTP:
 // it hands on what our own people wrote.
 func (o Origin) trusted() bool { return o.Protocol == "LMTP" || o.Protocol == "UTF8LMTP" }
@@ -132,9 +143,10 @@ func errNotYours(a mail.Address) error {
 
 // CheckRecipient says whether o may send to the address. Unknown local
 // addresses are of kind NotFound; another domain is Denied unless o has logged
-// in and there is a route.
-func (d *Delivery) CheckRecipient(_ context.Context, o Origin, _ mail.Path, to mail.Address) error {
-	t, err := d.stores.Directory.Snapshot().Resolve(to)
+// in and there is a route. A group is Denied to those who may not post to it.
+func (d *Delivery) CheckRecipient(_ context.Context, o Origin, from mail.Path, to mail.Address) error {
+	snap := d.stores.Directory.Snapshot()
+	t, err := snap.Resolve(to)
 	if err != nil {
 		return err
 	}
@@ -146,6 +158,13 @@ func (d *Delivery) CheckRecipient(_ context.Context, o Origin, _ mail.Path, to m
 		return d.checkRoute(to.Domain)
 	case directory.TargetAlias:
 		return d.checkRoute(t.Addr.Domain)
+	case directory.TargetGroup:
+		if !snap.MayPost(t.Group, o.writer(snap, from)) {
+			return fault.New(fault.Denied, fault.Text{
+				EN: "you may not send to the group " + to.String() + "; ask your administrator who may",
+				VI: "bạn không được gửi thư tới nhóm " + to.String() + "; hãy hỏi quản trị viên",
+			})
+		}
 	}
 	return nil
 }

@@ -14,7 +14,8 @@ import (
 const (
 	qInsertAccount = `INSERT INTO account (login, name, state, quota_mib, created_us) VALUES ($1, $2, $3, $4, $5) RETURNING id`
 	qUpdateAccount = `UPDATE account SET name = $1, quota_mib = $2 WHERE id = $3`
-	qSetState      = `UPDATE account SET state = $1 WHERE id = $2`
+	qSetState      = `UPDATE account SET state = $1, successor = '', vacated_us = 0 WHERE id = $2`
+	qVacate        = `UPDATE account SET state = 'disabled', successor = $1, vacated_us = $2 WHERE id = $3`
 	qInsertRole    = `INSERT INTO account_role (account_id, unit_id, role) VALUES ($1, $2, $3)`
 	qDeleteRoles   = `DELETE FROM account_role WHERE account_id = $1`
 	qSetCredential = `INSERT INTO credential (account_id, scheme, secret, changed_us) VALUES ($1, $2, $3, $4)
@@ -220,8 +221,9 @@ func (d *Directory) UpdateAccount(ctx context.Context, actor journal.Actor, a Ac
 }
 
 // SetState locks, disables or enables an account. It counts at once, also for
-// sessions that are open, see [Snapshot.LoginValid]. Errors are of kind
-// fault.NotFound and fault.Invalid.
+// sessions that are open, see [Snapshot.LoginValid]. A successor named by
+// [Directory.Vacate] is one no longer. Errors are of kind fault.NotFound and
+// fault.Invalid.
 func (d *Directory) SetState(ctx context.Context, actor journal.Actor, id AccountID, state State) error {
 	var a Account
 	check := func(s *Snapshot) error {

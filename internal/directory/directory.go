@@ -3,7 +3,8 @@
 // the credentials.
 //
 // It owns the tables unit, unit_code_legacy, unit_successor, account,
-// account_role, credential, mail_group, mail_group_member, alias and domain.
+// account_role, credential, mail_group, mail_group_member, mail_group_poster,
+// alias and domain.
 // Everything is read from an immutable [Snapshot] in memory that is replaced
 // after each change: lookups take no lock and no query. Only one process may
 // write at a time, which the lock of the data folder provides. Each change has its

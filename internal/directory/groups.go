@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	qInsertGroup     = `INSERT INTO mail_group (address, name) VALUES ($1, $2) RETURNING id`
+	qInsertGroup     = `INSERT INTO mail_group (address, name, post) VALUES ($1, $2, $3) RETURNING id`
 	qDeleteGroup     = `DELETE FROM mail_group WHERE id = $1`
 	qInsertMember    = `INSERT INTO mail_group_member (group_id, address, ordinal) VALUES ($1, $2, $3)`
 	qDeleteMembers   = `DELETE FROM mail_group_member WHERE group_id = $1`
@@ -36,14 +36,20 @@ func (d *Directory) CreateGroup(ctx context.Context, actor journal.Actor, g Grou
 		if err := s.free(g.Address); err != nil {
 			return err
 		}
-		g.Members, err = s.checkMembers(0, g.Members)
+		if g.Members, err = s.checkMembers(0, g.Members); err != nil {
+			return err
+		}
+		g.Post, g.Posters, err = s.checkPosting(g.Post, g.Posters)
 		return err
 	}
 	err := d.change(ctx, check, func(tx *sqldb.Tx) error {
-		if err := tx.QueryRow(ctx, qInsertGroup, text(g.Address), g.Name).Scan(&g.ID); err != nil {
+		if err := tx.QueryRow(ctx, qInsertGroup, text(g.Address), g.Name, string(g.Post)).Scan(&g.ID); err != nil {
 			return fmt.Errorf("insert group: %w", err)
 		}
 		if err := insertMembers(ctx, tx, g); err != nil {
+			return err
+		}
+		if err := insertPosters(ctx, tx, g); err != nil {
 			return err
 		}
 		return d.recordGroup(ctx, tx, actor, "group.created", g)
@@ -91,6 +97,9 @@ func (d *Directory) DeleteGroup(ctx context.Context, actor journal.Actor, id Gro
 	return d.change(ctx, check, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, qDeleteMembers, id); err != nil {
 			return fmt.Errorf("delete members: %w", err)
+		}
+		if _, err := tx.Exec(ctx, qDeletePosters, id); err != nil {
+			return fmt.Errorf("delete posters: %w", err)
 		}
 		if _, err := tx.Exec(ctx, qDeleteGroup, id); err != nil {
 			return fmt.Errorf("delete group: %w", err)
@@ -189,9 +198,11 @@ func (d *Directory) recordGroup(ctx context.Context, tx *sqldb.Tx, actor journal
 	return d.record(ctx, tx, journal.Event{
 		Type: event, Actor: actor, Subject: g.Address.String(),
 		Data: struct {
-			ID      GroupID  `json:"id"`
-			Members []string `json:"members"`
-		}{g.ID, texts(g.Members)},
+			ID      GroupID    `json:"id"`
+			Members []string   `json:"members"`
+			Post    PostPolicy `json:"post"`
+			Posters []Poster   `json:"posters,omitempty"`
+		}{g.ID, texts(g.Members), g.Post, g.Posters},
 	})
 }
 

@@ -59,13 +59,14 @@ type unitJSON struct {
 	Successors  []UnitID  `json:"successors,omitempty"`
 	Address     written   `json:"address"`
 	Aliases     []written `json:"aliases,omitempty"`
+	CatchAll    Domain    `json:"catch_all,omitempty"`
 }
 
 // MarshalJSON gives the unit as listings show it.
 func (u Unit) MarshalJSON() ([]byte, error) {
 	return json.Marshal(unitJSON{
 		u.ID, u.Code, u.LegacyCodes, u.Name, u.ShortName, u.Kind, u.Parent, u.From, u.To, u.Successors,
-		written(u.Address), write(u.Aliases),
+		written(u.Address), write(u.Aliases), u.CatchAll,
 	})
 }
 
@@ -77,7 +78,7 @@ func (u *Unit) UnmarshalJSON(b []byte) error {
 	}
 	*u = Unit{
 		j.ID, j.Code, j.LegacyCodes, j.Name, j.ShortName, j.Kind, j.Parent, j.From, j.To, j.Successors,
-		mail.Address(j.Address), unwrite(j.Aliases),
+		mail.Address(j.Address), unwrite(j.Aliases), j.CatchAll,
 	}
 	return nil
 }
@@ -89,6 +90,9 @@ type accountJSON struct {
 	Roles    []Assignment `json:"roles"`
 	QuotaMiB int64        `json:"quota_mib"`
 	State    State        `json:"state"`
+
+	Successor written   `json:"successor,omitzero"`
+	Vacated   time.Time `json:"vacated,omitzero"`
 }
 
 // MarshalJSON gives the account as listings show it.
@@ -97,7 +101,7 @@ func (a Account) MarshalJSON() ([]byte, error) {
 	if roles == nil {
 		roles = []Assignment{}
 	}
-	return json.Marshal(accountJSON{a.ID, written(a.Login), a.Name, roles, a.QuotaMiB, a.State})
+	return json.Marshal(accountJSON{a.ID, written(a.Login), a.Name, roles, a.QuotaMiB, a.State, written(a.Successor), a.Vacated})
 }
 
 // UnmarshalJSON reads what MarshalJSON gives.
@@ -106,7 +110,7 @@ func (a *Account) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*a = Account{j.ID, mail.Address(j.Login), j.Name, j.Roles, j.QuotaMiB, j.State}
+	*a = Account{j.ID, mail.Address(j.Login), j.Name, j.Roles, j.QuotaMiB, j.State, mail.Address(j.Successor), j.Vacated}
 	return nil
 }
 
@@ -115,11 +119,14 @@ type groupJSON struct {
 	Address written   `json:"address"`
 	Name    string    `json:"name"`
 	Members []written `json:"members"`
+
+	Post    PostPolicy `json:"post,omitempty"`
+	Posters []Poster   `json:"posters,omitempty"`
 }
 
 // MarshalJSON gives the group as listings show it.
 func (g Group) MarshalJSON() ([]byte, error) {
-	return json.Marshal(groupJSON{g.ID, written(g.Address), g.Name, write(g.Members)})
+	return json.Marshal(groupJSON{g.ID, written(g.Address), g.Name, write(g.Members), g.Post, g.Posters})
 }
 
 // UnmarshalJSON reads what MarshalJSON gives.
@@ -128,7 +135,7 @@ func (g *Group) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*g = Group{j.ID, mail.Address(j.Address), j.Name, unwrite(j.Members)}
+	*g = Group{j.ID, mail.Address(j.Address), j.Name, unwrite(j.Members), j.Post, j.Posters}
 	return nil
 }
 

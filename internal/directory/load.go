@@ -14,13 +14,14 @@ import (
 
 const (
 	qDomains    = `SELECT name FROM domain ORDER BY name`
-	qUnits      = `SELECT id, code, name, short_name, kind, coalesce(parent_id, 0), from_us, to_us, address FROM unit ORDER BY code, from_us, id`
+	qUnits      = `SELECT id, code, name, short_name, kind, coalesce(parent_id, 0), from_us, to_us, address, catch_all FROM unit ORDER BY code, from_us, id`
 	qLegacy     = `SELECT unit_id, code FROM unit_code_legacy ORDER BY unit_id, code`
 	qSuccessors = `SELECT unit_id, successor_id FROM unit_successor ORDER BY unit_id, ordinal`
-	qAccounts   = `SELECT a.id, a.login, a.name, a.state, a.quota_mib, coalesce(c.scheme, ''), coalesce(c.secret, ''), coalesce(c.changed_us, 0)
+	qAccounts   = `SELECT a.id, a.login, a.name, a.state, a.quota_mib, a.successor, a.vacated_us, coalesce(c.scheme, ''), coalesce(c.secret, ''), coalesce(c.changed_us, 0)
 		FROM account a LEFT JOIN credential c ON c.account_id = a.id ORDER BY a.login`
 	qRoles   = `SELECT account_id, unit_id, role FROM account_role ORDER BY account_id, unit_id, role`
-	qGroups  = `SELECT id, address, name FROM mail_group ORDER BY address`
+	qGroups  = `SELECT id, address, name, post FROM mail_group ORDER BY address`
+	qPosters = `SELECT group_id, account_id, unit_id, role FROM mail_group_poster ORDER BY group_id, account_id, unit_id, role`
 	qMembers = `SELECT group_id, address FROM mail_group_member ORDER BY group_id, ordinal`
 	qAliases = `SELECT address, target FROM alias ORDER BY address`
 )
@@ -76,7 +77,7 @@ func (s *Snapshot) loadUnits(ctx context.Context, r sqldb.Reader) error {
 		var u Unit
 		var address string
 		var from, to int64
-		if err := scan(&u.ID, &u.Code, &u.Name, &u.ShortName, &u.Kind, &u.Parent, &from, &to, &address); err != nil {
+		if err := scan(&u.ID, &u.Code, &u.Name, &u.ShortName, &u.Kind, &u.Parent, &from, &to, &address, &u.CatchAll); err != nil {
 			return err
 		}
 		u.From, u.To, u.Address = sqldb.Time(from), sqldb.Time(to), stored(address)
@@ -118,12 +119,15 @@ func (s *Snapshot) loadAccounts(ctx context.Context, r sqldb.Reader) error {
 	err := each(ctx, r, qAccounts, func(scan func(...any) error) error {
 		var a Account
 		var c credential
-		var login string
-		var changed int64
-		if err := scan(&a.ID, &login, &a.Name, &a.State, &a.QuotaMiB, &c.scheme, &c.secret, &changed); err != nil {
+		var login, successor string
+		var changed, vacated int64
+		if err := scan(&a.ID, &login, &a.Name, &a.State, &a.QuotaMiB, &successor, &vacated, &c.scheme, &c.secret, &changed); err != nil {
 			return err
 		}
 		a.Login, c.changed = stored(login), sqldb.Time(changed)
+		if successor != "" {
+			a.Successor, a.Vacated = stored(successor), sqldb.Time(vacated)
+		}
 		s.accounts, s.creds = append(s.accounts, a), append(s.creds, c)
 		return nil
 	})
@@ -150,7 +154,7 @@ func (s *Snapshot) loadGroups(ctx context.Context, r sqldb.Reader) error {
 	err := each(ctx, r, qGroups, func(scan func(...any) error) error {
 		var g Group
 		var address string
-		if err := scan(&g.ID, &address, &g.Name); err != nil {
+		if err := scan(&g.ID, &address, &g.Name, &g.Post); err != nil {
 			return err
 		}
 		g.Address = stored(address)
@@ -163,6 +167,19 @@ func (s *Snapshot) loadGroups(ctx context.Context, r sqldb.Reader) error {
 	s.groupAt = make(map[GroupID]int, len(s.groups))
 	for i := range s.groups {
 		s.groupAt[s.groups[i].ID] = i
+	}
+	err = each(ctx, r, qPosters, func(scan func(...any) error) error {
+		var id GroupID
+		var p Poster
+		if err := scan(&id, &p.Account, &p.Unit, &p.Role); err != nil {
+			return err
+		}
+		g := &s.groups[s.groupAt[id]]
+		g.Posters = append(g.Posters, p)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return each(ctx, r, qMembers, func(scan func(...any) error) error {
 		var id GroupID
@@ -209,6 +226,7 @@ func (s *Snapshot) index() {
 		s.isLocal[d] = true
 	}
 	s.codes = make(map[string]UnitID, len(s.units))
+	s.catchAll = map[Domain]int{}
 	s.byAddress = make(map[mail.Address]place, len(s.units)+len(s.accounts)+len(s.groups)+len(s.aliases))
 	// Later ones win: what exists hides what is still to come, and that what is
 	// closed, where they have the same address or code.
@@ -227,6 +245,9 @@ func (s *Snapshot) index() {
 			}
 			s.codes[foldCode(u.Code)] = u.ID
 			s.byAddress[fold(u.Address)] = place{TargetUnit, i}
+			if u.CatchAll != "" {
+				s.catchAll[u.CatchAll] = i
+			}
 		}
 	}
 	for i := range s.aliases {

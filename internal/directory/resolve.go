@@ -18,7 +18,7 @@ const (
 	TargetUnit                         // the shared mailbox of a unit
 	TargetGroup                        // several
 	TargetAlias                        // an alias of a foreign address; others are followed
-	TargetPostmaster                   // postmaster of one of our domains: the administrators
+	TargetPostmaster                   // postmaster or abuse of one of our domains: the administrators
 )
 
 // String gives the kind's name, as logs and JSON show it.
@@ -48,7 +48,7 @@ type Target struct {
 	Account AccountID
 	Unit    UnitID // a unit that has ceased to exist too, see Closed
 	Group   GroupID
-	Closed  bool         // the unit does not exist any more; Expand gives its successors
+	Closed  bool         // the unit does not exist any more, or the account was vacated; Expand gives the successors
 	Addr    mail.Address // the target's own address, without detail
 	Detail  string       // what follows "+" in the local part, "vb"; RFC 5233
 }
@@ -70,7 +70,10 @@ type Recipient struct {
 	Addr    mail.Address // the recipient's own address; of an external one the whole
 	Detail  string       // the detail that was used, "vb"
 	Via     mail.Address // the innermost group it came by, if any
+	Named   mail.Address // the address that was expanded
 	Former  UnitID       // the closed unit whose mail this successor gets, if so
+	// FormerAccount is the vacated account whose mail this successor gets, if so.
+	FormerAccount AccountID
 }
 
 const (
@@ -79,13 +82,18 @@ const (
 )
 
 // Resolve tells what is behind a. It fails with fault.NotFound for a local
-// address that nobody has, that of a disabled account among them, and for a
-// closed unit without successors. An address of another domain is
+// address that nobody has, that of a disabled account among them unless it has a
+// successor, and for a closed unit without successors. A unit may get the
+// unknown addresses of a domain. An address of another domain is
 // TargetExternal, and so is an alias of one, named TargetAlias.
 func (s *Snapshot) Resolve(a mail.Address) (Target, error) {
 	p, end, ok := s.follow(a)
 	if !ok {
-		return Target{Kind: TargetUnknown, Addr: a}, errUnknown(a)
+		i, caught := s.catchAll[Domain(end.base.Domain)] // never somebody to send as, so not in follow
+		if !caught {
+			return Target{Kind: TargetUnknown, Addr: a}, errUnknown(a)
+		}
+		p = place{kind: TargetUnit, index: i}
 	}
 	t := Target{Kind: p.kind, Addr: end.base, Detail: end.detail}
 	switch p.kind {
@@ -95,7 +103,7 @@ func (s *Snapshot) Resolve(a mail.Address) (Target, error) {
 		}
 	case TargetAccount:
 		acct := &s.accounts[p.index]
-		if acct.State == Disabled {
+		if t.Closed = acct.State == Disabled && !acct.Successor.IsZero(); acct.State == Disabled && !t.Closed {
 			return Target{Kind: TargetUnknown, Addr: a}, errUnknown(a)
 		}
 		t.Account, t.Addr = acct.ID, acct.Login
@@ -125,7 +133,8 @@ func (s *Snapshot) Resolve(a mail.Address) (Target, error) {
 }
 
 // Expand gives everybody who gets mail for a: members of groups in their
-// order, of groups in them, up to 8 levels deep, the successors of closed units.
+// order, of groups in them, up to 8 levels deep, the successors of closed units
+// and vacated accounts.
 // Each comes once, by the first way that leads there. Loops end where they
 // close. Members that nobody has any more are left out; an address that
 // leads to nobody at all fails as in [Snapshot.Resolve].
@@ -134,13 +143,13 @@ func (s *Snapshot) Expand(a mail.Address) ([]Recipient, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := expansion{s: s, now: s.now()}
+	e := expansion{s: s, now: s.now(), named: a}
 	if t.Kind == TargetGroup {
 		n := len(s.groups[s.groupAt[t.Group]].Members)
 		e.out = make([]Recipient, 0, n)
 		e.seen = make(map[seenKey]struct{}, n)
 	}
-	e.add(t, mail.Address{}, 0)
+	e.add(t, origin{})
 	if len(e.out) == 0 {
 		return nil, fault.New(fault.NotFound, fault.Text{
 			EN: "nobody receives mail for this address", VI: "không có ai nhận thư của địa chỉ này",
@@ -151,15 +160,25 @@ func (s *Snapshot) Expand(a mail.Address) ([]Recipient, error) {
 
 // expansion is one Expand under way.
 type expansion struct {
-	s    *Snapshot
-	now  time.Time
-	out  []Recipient
-	seen map[seenKey]struct{}
-	away map[mail.Address]struct{} // external recipients
+	s   *Snapshot
+	now time.Time
+
+	named mail.Address
+	out   []Recipient
+	seen  map[seenKey]struct{}
+	away  map[mail.Address]struct{} // external recipients
 	// Levels at which groups were expanded. A group is met again only when it
 	// then lies less deep, so that the work is bounded whatever the nesting.
 	levels map[GroupID]int
 	level  int
+	heirs  int // vacated accounts followed one after another
+}
+
+// origin is by what way an expansion has come to a target.
+type origin struct {
+	via     mail.Address // the innermost group
+	unit    UnitID       // a closed unit
+	account AccountID    // a vacated account
 }
 
 // seenKey names a recipient of ours without its detail.
@@ -168,17 +187,23 @@ type seenKey struct {
 	id   int64
 }
 
-func (e *expansion) add(t Target, via mail.Address, former UnitID) {
-	r := Recipient{Addr: t.Addr, Detail: t.Detail, Via: via, Former: former}
+func (e *expansion) add(t Target, by origin) {
+	r := Recipient{
+		Addr: t.Addr, Detail: t.Detail, Via: by.via, Named: e.named, Former: by.unit, FormerAccount: by.account,
+	}
 	switch t.Kind {
 	case TargetAccount:
+		if t.Closed {
+			e.heir(t, by)
+			return
+		}
 		r.Kind, r.Account = ToAccount, t.Account
 		e.put(r, seenKey{kind: ToAccount, id: int64(t.Account)})
 	case TargetUnit:
 		if t.Closed {
 			for _, id := range e.s.successors(t.Unit, e.now) {
 				next := Target{Kind: TargetUnit, Unit: id, Addr: e.s.units[e.s.unitAt[id]].Address, Detail: t.Detail}
-				e.add(next, via, t.Unit)
+				e.add(next, origin{via: by.via, unit: t.Unit})
 			}
 			return
 		}
@@ -196,6 +221,20 @@ func (e *expansion) add(t Target, via mail.Address, former UnitID) {
 			e.put(r, seenKey{kind: ToAccount, id: int64(id)})
 		}
 	}
+}
+
+// heir goes on to who gets the mail of a vacated account.
+func (e *expansion) heir(t Target, by origin) {
+	if e.heirs >= maxAliases {
+		return
+	}
+	next, err := e.s.Resolve(e.s.accounts[e.s.accountAt[t.Account]].Successor)
+	if err != nil {
+		return
+	}
+	e.heirs++
+	e.add(next, origin{via: by.via, account: t.Account})
+	e.heirs--
 }
 
 func (e *expansion) group(t Target) {
@@ -218,7 +257,7 @@ func (e *expansion) group(t Target) {
 		if next.Detail == "" {
 			next.Detail = t.Detail
 		}
-		e.add(next, t.Addr, 0)
+		e.add(next, origin{via: t.Addr})
 	}
 	e.level--
 }
@@ -311,7 +350,7 @@ func (s *Snapshot) follow(a mail.Address) (place, end, bool) {
 		}
 		switch {
 		case !ok:
-			return place{kind: TargetPostmaster}, e, e.base.Local == "postmaster"
+			return place{kind: TargetPostmaster}, e, isRoleMailbox(e.base.Local)
 		case p.kind != TargetAlias:
 			return p, e, true
 		}
@@ -320,6 +359,11 @@ func (s *Snapshot) follow(a mail.Address) (place, end, bool) {
 	}
 	return place{}, e, false
 }
+
+// isRoleMailbox tells whether local is one that every domain has: the
+// administrators get its mail unless an address of that name leads elsewhere.
+// RFC 5321, section 4.5.1; RFC 2142, section 2.
+func isRoleMailbox(local string) bool { return local == "postmaster" || local == "abuse" }
 
 func errUnknown(a mail.Address) error {
 	return fault.New(fault.NotFound, fault.Text{

@@ -25,6 +25,7 @@ type Snapshot struct {
 	accountAt map[AccountID]int
 	groupAt   map[GroupID]int
 	codes     map[string]UnitID
+	catchAll  map[Domain]int // index of the unit that gets what nobody else has
 	byAddress map[mail.Address]place
 	isLocal   map[Domain]bool
 	members   map[UnitID][]Member

@@ -63,6 +63,7 @@ type Unit struct {
 	Successors  []UnitID  // who took over
 	Address     mail.Address
 	Aliases     []mail.Address // further addresses that lead here
+	CatchAll    Domain         // the domain whose unknown addresses lead here too; "" for none
 }
 
 // Exists tells whether the unit is there at t.
@@ -84,6 +85,10 @@ type Account struct {
 	Roles    []Assignment
 	QuotaMiB int64 // 0: the default of the configuration
 	State    State
+	// Successor gets the mail of an account that was vacated; its sender is
+	// told. The account is disabled then. Zero when it was not.
+	Successor mail.Address
+	Vacated   time.Time // since when, zero when it was not
 }
 
 // Group is an address for several.
@@ -92,6 +97,8 @@ type Group struct {
 	Address mail.Address
 	Name    string
 	Members []mail.Address // accounts, units, aliases, groups, or foreign addresses
+	Post    PostPolicy     // who may post; "" is PostInside
+	Posters []Poster       // of PostListed
 }
 
 // Alias is another address for somebody.

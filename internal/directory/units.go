@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	qInsertUnit = `INSERT INTO unit (code, name, short_name, kind, parent_id, from_us, address)
-		VALUES ($1, $2, $3, $4, nullif($5, 0), $6, $7) RETURNING id`
-	qUpdateUnit = `UPDATE unit SET code = $1, name = $2, short_name = $3, kind = $4, parent_id = nullif($5, 0), from_us = $6, address = $7
-		WHERE id = $8`
+	qInsertUnit = `INSERT INTO unit (code, name, short_name, kind, parent_id, from_us, address, catch_all)
+		VALUES ($1, $2, $3, $4, nullif($5, 0), $6, $7, $8) RETURNING id`
+	qUpdateUnit = `UPDATE unit SET code = $1, name = $2, short_name = $3, kind = $4, parent_id = nullif($5, 0), from_us = $6, address = $7, catch_all = $8
+		WHERE id = $9`
 	qCloseUnit       = `UPDATE unit SET to_us = $1 WHERE id = $2`
 	qInsertSuccessor = `INSERT INTO unit_successor (unit_id, successor_id, ordinal) VALUES ($1, $2, $3)`
 	qInsertLegacy    = `INSERT INTO unit_code_legacy (code, unit_id) VALUES ($1, $2)`
@@ -33,6 +33,7 @@ type unitData struct {
 	Kind        string   `json:"kind"`
 	Parent      UnitID   `json:"parent"`
 	Address     string   `json:"address"`
+	CatchAll    Domain   `json:"catch_all,omitempty"`
 }
 
 // CreateUnit adds a unit and returns it with its id. ID, To and Successors
@@ -57,7 +58,7 @@ func (d *Directory) CreateUnit(ctx context.Context, actor journal.Actor, u Unit)
 		return nil
 	}
 	err := d.change(ctx, check, func(tx *sqldb.Tx) error {
-		row := tx.QueryRow(ctx, qInsertUnit, u.Code, u.Name, u.ShortName, u.Kind, u.Parent, sqldb.Micros(u.From), text(u.Address))
+		row := tx.QueryRow(ctx, qInsertUnit, u.Code, u.Name, u.ShortName, u.Kind, u.Parent, sqldb.Micros(u.From), text(u.Address), string(u.CatchAll))
 		if err := row.Scan(&u.ID); err != nil {
 			return fmt.Errorf("insert unit: %w", err)
 		}
@@ -96,7 +97,7 @@ func (d *Directory) UpdateUnit(ctx context.Context, actor journal.Actor, u Unit)
 		return err
 	}
 	err := d.change(ctx, check, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(ctx, qUpdateUnit, u.Code, u.Name, u.ShortName, u.Kind, u.Parent, sqldb.Micros(u.From), text(u.Address), u.ID)
+		_, err := tx.Exec(ctx, qUpdateUnit, u.Code, u.Name, u.ShortName, u.Kind, u.Parent, sqldb.Micros(u.From), text(u.Address), string(u.CatchAll), u.ID)
 		if err != nil {
 			return fmt.Errorf("update unit: %w", err)
 		}
@@ -206,6 +207,9 @@ func (s *Snapshot) checkUnit(u Unit) (Unit, error) {
 	if err := s.checkUnique(u); err != nil {
 		return u, err
 	}
+	if err := s.checkCatchAll(&u); err != nil {
+		return u, err
+	}
 	for i, c := range u.LegacyCodes {
 		c = foldCode(c)
 		if err := checkLegacyCode(c); err != nil {
@@ -257,6 +261,29 @@ func (s *Snapshot) checkUnique(u Unit) error {
 	return nil
 }
 
+// checkCatchAll wants a domain of ours that no other unit catches.
+func (s *Snapshot) checkCatchAll(u *Unit) error {
+	u.CatchAll = Domain(strings.ToLower(string(u.CatchAll)))
+	if u.CatchAll == "" {
+		return nil
+	}
+	if !s.isLocal[u.CatchAll] {
+		return invalid(fault.Text{
+			EN: fmt.Sprintf("domain %s is not ours; add it first", u.CatchAll),
+			VI: fmt.Sprintf("tên miền %s không thuộc máy chủ này; cần thêm tên miền trước", u.CatchAll),
+		})
+	}
+	for i := range s.units {
+		if o := &s.units[i]; o.ID != u.ID && o.CatchAll == u.CatchAll && o.To.IsZero() {
+			return conflict(fault.Text{
+				EN: fmt.Sprintf("unit %s gets the unknown addresses of %s already", o.Code, u.CatchAll),
+				VI: fmt.Sprintf("đơn vị %s đã nhận các địa chỉ chưa biết của %s", o.Code, u.CatchAll),
+			})
+		}
+	}
+	return nil
+}
+
 func insertLegacy(ctx context.Context, tx *sqldb.Tx, u Unit) error {
 	for _, c := range u.LegacyCodes {
 		if _, err := tx.Exec(ctx, qInsertLegacy, c, u.ID); err != nil {
@@ -269,7 +296,7 @@ func insertLegacy(ctx context.Context, tx *sqldb.Tx, u Unit) error {
 func (d *Directory) recordUnit(ctx context.Context, tx *sqldb.Tx, actor journal.Actor, event string, u Unit) error {
 	return d.record(ctx, tx, journal.Event{
 		Type: event, Actor: actor, Subject: u.Code, Unit: int64(u.ID),
-		Data: unitData{u.ID, u.Code, u.LegacyCodes, u.Name, u.ShortName, u.Kind, u.Parent, u.Address.String()},
+		Data: unitData{u.ID, u.Code, u.LegacyCodes, u.Name, u.ShortName, u.Kind, u.Parent, u.Address.String(), u.CatchAll},
 	})
 }
 
