@@ -11,6 +11,7 @@ type body struct {
 	sink    func([]byte) // gets the message; not called any more once there is a flaw
 	maxSize int64
 	maxLine int
+	binary  bool // BINARYMIME: lines mean nothing, any octet may be in it
 
 	size    int64 // octets of the message
 	line    int   // octets of the line so far
@@ -61,6 +62,10 @@ func (b *body) data(p []byte) (used int, end bool) {
 
 // text takes a block of a BDAT chunk, which has neither stuffed dots nor an end.
 func (b *body) text(p []byte) {
+	if b.binary {
+		b.take(p)
+		return
+	}
 	for i := 0; i < len(p); {
 		i = b.nextLine(p, i)
 	}
@@ -100,6 +105,12 @@ func (b *body) take(p []byte) {
 	b.size += int64(len(p))
 	if b.size > b.maxSize {
 		b.flaws |= flawTooBig
+	}
+	if b.binary {
+		if b.flaws == 0 {
+			b.sink(p)
+		}
+		return
 	}
 	b.crs += int64(bytes.Count(p, cr))
 	pending := int64(0)

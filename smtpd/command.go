@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"time"
 
 	"vanthu/internal/mail"
 )
@@ -111,7 +112,16 @@ func (c *conn) sayHello() {
 		return
 	}
 	var b strings.Builder
-	b.WriteString("250-" + opt.Hostname + "\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n")
+	b.WriteString("250-" + opt.Hostname + "\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-BINARYMIME\r\n250-ENHANCEDSTATUSCODES\r\n" +
+		"250-CHUNKING\r\n250-SMTPUTF8\r\n250-DSN\r\n250-DELIVERBY\r\n250-MT-PRIORITY\r\n")
+	of := c.offer()
+	if of.requireTLS {
+		b.WriteString("250-REQUIRETLS\r\n")
+	}
+	if of.hold > 0 {
+		b.WriteString("250-FUTURERELEASE " + strconv.FormatInt(int64(of.hold/time.Second), 10) + " " +
+			of.now.Add(of.hold).UTC().Format("2006-01-02T15:04:05Z") + "\r\n")
+	}
 	if c.server.tls != nil && !c.IsTLS() && c.session.account == 0 {
 		b.WriteString("250-STARTTLS\r\n")
 	}
@@ -178,7 +188,7 @@ func (c *conn) mail(cmd command) {
 		c.badCommand(replySenderSyntax)
 		return
 	}
-	env, why := mailParams(params, c.server.opt.MaxMessage, c.service.authenticates())
+	env, why := mailParams(params, c.offer())
 	if why != "" {
 		c.badCommand(why)
 		return
@@ -209,8 +219,9 @@ func (c *conn) rcpt(cmd command) {
 		c.badCommand(replyRcptSyntax)
 		return
 	}
-	if len(params) > 0 {
-		c.badCommand(replyUnknownParam)
+	rcpt, why := rcptParams(params, s.tx.env.UTF8)
+	if why != "" {
+		c.badCommand(why)
 		return
 	}
 	var to mail.Path
@@ -229,7 +240,8 @@ func (c *conn) rcpt(cmd command) {
 			return
 		}
 	}
-	s.next.to = to.Address
+	rcpt.Addr = to.Address
+	s.next.to = rcpt
 	c.pass(fedRcpt, "RCPT TO:", to.String())
 }
 
@@ -259,53 +271,6 @@ func cutPath(arg []byte, keyword string) (path string, params []byte, ok bool) {
 		}
 	}
 	return "", nil, false
-}
-
-// mailParams reads the parameters of MAIL; the reply says what is wrong with them.
-func mailParams(params []byte, maxSize int64, auth bool) (mail.Envelope, string) {
-	var env mail.Envelope
-	var size, body, utf8, authParam bool
-	first := func(seen *bool) bool {
-		was := *seen
-		*seen = true
-		return !was
-	}
-	for _, p := range bytes.Fields(params) {
-		key, value, hasValue := strings.Cut(string(p), "=")
-		switch key = strings.ToUpper(key); {
-		case key == "SIZE" && first(&size): // RFC 1870
-			if value == "" || len(value) > 20 || strings.Trim(value, "0123456789") != "" {
-				return env, replyBadParam
-			}
-			n, err := strconv.ParseInt(value, 10, 64)
-			if err != nil || n > maxSize {
-				return env, replyTooBig
-			}
-			env.Size = n
-		case key == "BODY" && first(&body): // RFC 6152
-			switch strings.ToUpper(value) {
-			case "7BIT":
-			case "8BITMIME":
-				env.Body = mail.Body8BitMIME
-			case "BINARYMIME":
-				return env, replyNotImplemented
-			default:
-				return env, replyBadParam
-			}
-		case key == "SMTPUTF8" && first(&utf8): // RFC 6531
-			if hasValue {
-				return env, replyBadParam
-			}
-			env.UTF8 = true
-		case key == "AUTH" && auth && value == "<>" && first(&authParam):
-			// RFC 4954, section 5, must be taken; the empty one claims nothing. Nobody may speak for another.
-		case size && key == "SIZE" || body && key == "BODY" || utf8 && key == "SMTPUTF8":
-			return env, replyBadParam // twice
-		default:
-			return env, replyUnknownParam
-		}
-	}
-	return env, ""
 }
 
 func isASCII(s string) bool {

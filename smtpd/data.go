@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 
+	"vanthu/internal/mail"
 	"vanthu/internal/wire"
 )
 
@@ -18,6 +19,9 @@ func (c *conn) data(cmd command) {
 		return
 	case !s.tx.open || s.tx.chunks || len(s.tx.env.To) == 0:
 		c.badCommand(replySequence)
+		return
+	case s.tx.env.Body == mail.BodyBinaryMIME: // RFC 3030, section 3
+		c.badCommand(replyBinaryByDATA)
 		return
 	}
 	if !c.begin(1) {
@@ -177,7 +181,9 @@ func (c *conn) begin(replies int) bool {
 		return false
 	}
 	s.tx.incoming = in
-	s.tx.body = body{maxSize: c.server.opt.MaxMessage, maxLine: c.server.opt.MaxTextLine, sink: s.write}
+	s.tx.body = body{
+		maxSize: c.server.opt.MaxMessage, maxLine: c.server.opt.MaxTextLine, sink: s.write, binary: s.tx.env.Body == mail.BodyBinaryMIME,
+	}
 	return true
 }
 

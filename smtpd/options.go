@@ -63,6 +63,10 @@ type Options struct {
 	MaxLine       int   // octets of a command with its CRLF; 0 means 2,048
 	MaxTextLine   int   // octets of a line of a message; 0 means 1 MiB
 
+	// MaxHold is how far in the future a logged-in sender may have a message released (FUTURERELEASE, RFC 4865); 0 means the extension is
+	// not offered.
+	MaxHold time.Duration
+
 	MaxRefused      int // refused recipients of one connection; 0 means 20. From the 5th on each costs a second
 	MaxBadCommands  int // commands of one connection that fail for their form; 0 means 10
 	MaxIdleCommands int // NOOP, RSET, VRFY, EHLO … without a message between; 0 means 100
@@ -81,7 +85,8 @@ type Options struct {
 	// means no wait.
 	GreetDelay time.Duration
 
-	Log *slog.Logger // nil means none
+	Now func() time.Time // nil means time.Now
+	Log *slog.Logger     // nil means none
 }
 
 const (
@@ -93,6 +98,7 @@ const (
 	lingerTime    = 2 * time.Second // for taking what a client still sends when we close
 	lingerOctets  = 8 << 20         //
 	shutdownGrace = 30 * time.Second
+	maxHold       = 999_999_999 * time.Second // RFC 4865, section 4: nine digits
 )
 
 // defaulted returns o with zero values replaced, or what is wrong with it.
@@ -137,6 +143,12 @@ func (o Options) defaulted() (Options, error) {
 	}
 	if o.MaxLine > maxAuthLine {
 		return o, errors.New("smtpd: MaxLine above 12288 octets")
+	}
+	if o.MaxHold < 0 || o.MaxHold > maxHold {
+		return o, errors.New("smtpd: MaxHold below 0 or above 999,999,999 s")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Gate == nil {
 		o.Gate = wire.NewGate(wire.GateOptions{})

@@ -55,7 +55,9 @@ const (
 	replySequence     = "503 5.5.1 Bad sequence of commands\r\n"
 	replyNoMechanism  = "504 5.5.4 Unknown authentication mechanism\r\n"
 
-	replyNotImplemented = "504 5.5.4 Parameter value not implemented\r\n"
+	replyPathInParam    = "501 5.1.3 Bad original recipient\r\n"
+	replyHoldTooLong    = "501 5.5.4 Hold too long or in the past: see FUTURERELEASE in the reply to EHLO\r\n"
+	replyBinaryByDATA   = "503 5.5.1 BINARYMIME needs BDAT\r\n"
 	replyAuthRequired   = "530 5.7.0 Authentication required\r\n"
 	replyTLSRequired    = "530 5.7.0 Must issue a STARTTLS command first\r\n"
 	replyWrongLogin     = "535 5.7.8 Wrong user name or password\r\n"
@@ -125,12 +127,31 @@ func statusOf(p phase, k fault.Kind) status {
 // SMTPUTF8, RFC 6531 section 3.5) Vietnamese follows the English. The library looks at nothing but the exact type.
 func reply(p phase, err error, utf8 bool) *smtp.SMTPError {
 	st := statusOf(p, fault.KindOf(err))
+	if e, ok := enhanced(fault.StatusOf(err)); ok && e[0] == st.code/100 {
+		st.enhanced = e
+	}
 	say := fault.Sentence(err)
 	text := clean(say.EN, false)
 	if vi := clean(say.VI, true); utf8 && vi != "" {
 		text += " / " + vi
 	}
 	return &smtp.SMTPError{Code: st.code, EnhancedCode: st.enhanced, Message: shorten(text)}
+}
+
+// enhanced reads a status code such as "5.6.7".
+func enhanced(text string) (e smtp.EnhancedCode, ok bool) {
+	parts := strings.Split(text, ".")
+	if len(parts) != len(e) {
+		return e, false
+	}
+	for i, p := range parts {
+		n, err := strconv.Atoi(p)
+		if err != nil || n < 0 {
+			return e, false
+		}
+		e[i] = n
+	}
+	return e, true
 }
 
 // clean makes text fit for one reply line.

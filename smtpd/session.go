@@ -23,7 +23,7 @@ type session struct {
 
 	next struct { // what the conn read from the command being fed
 		env mail.Envelope
-		to  mail.Address
+		to  mail.Recipient
 	}
 	tx tx
 }
@@ -79,10 +79,10 @@ func (s *session) Mail(string, *smtp.MailOptions) error {
 
 // Rcpt is called with a recipient the library took.
 func (s *session) Rcpt(string, *smtp.RcptOptions) error {
-	if err := s.conn.server.backend.CheckRecipient(s.ctx, s.tx.origin, s.tx.env.From, s.next.to); err != nil {
+	if err := s.conn.server.backend.CheckRecipient(s.ctx, s.tx.origin, s.tx.env.From, s.next.to.Addr); err != nil {
 		return s.refuse(phaseRcpt, err, s.tx.env.UTF8)
 	}
-	s.tx.env.To = append(s.tx.env.To, mail.Recipient{Addr: s.next.to})
+	s.tx.env.To = append(s.tx.env.To, s.next.to)
 	return nil
 }
 

@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "rewrite the replies in testdata/*.smtp"
 
 // TestTranscripts plays testdata/*.smtp against a server. Lines:
 //
-//	@ words     first line: service, and "tls", "loopback-auth"; later "starttls" (the client's handshake), "half-close"
+//	@ words     first line: service, and "tls", "loopback-auth", "hold"; later "starttls" (the client's handshake), "half-close"
 //	C: text     a command, sent with CRLF
 //	C| text     a line of data, sent with CRLF; in double quotes: a Go string sent as it is
 //	S: text     the exact line the server sends; "<closed>" when it closes
@@ -59,6 +59,9 @@ func play(t *testing.T, script []string) []string {
 			opt.TLS = serverTLS
 		case "loopback-auth":
 			opt.AllowInsecureAuthOnLoopback = true
+		case "hold":
+			opt.MaxHold = 24 * time.Hour
+			opt.Now = func() time.Time { return time.Date(2026, 11, 24, 1, 0, 0, 0, time.UTC) }
 		default:
 			t.Fatalf("unknown word %q", w)
 		}

@@ -58,9 +58,10 @@ type Text struct {
 
 // Error is an error with a kind and a sentence for people.
 type Error struct {
-	Kind  Kind
-	Text  Text
-	cause error
+	Kind   Kind
+	Text   Text
+	status string // see WithStatus
+	cause  error
 }
 
 // New returns an error of kind k that says t.
@@ -80,6 +81,23 @@ func Wrap(k Kind, err error, t Text) error {
 		return nil
 	}
 	return &Error{Kind: k, Text: t, cause: err}
+}
+
+// WithStatus returns err with an enhanced status code of mail, such as
+// "5.6.7" (RFC 3463), where its kind alone says too little. The surface that
+// speaks SMTP uses it when its class fits the reply. err must be a fault.
+func WithStatus(err error, status string) error {
+	return &Error{Kind: KindOf(err), Text: Sentence(err), status: status, cause: errors.Unwrap(err)}
+}
+
+// StatusOf returns the enhanced status code of the outermost fault in err's
+// chain, "" when it has none.
+func StatusOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.status
+	}
+	return ""
 }
 
 // Error gives the English sentence with its cause, for logs.
