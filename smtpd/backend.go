@@ -52,3 +52,12 @@ type Incoming interface {
 	// Abort forgets the message.
 	Abort()
 }
+
+// PerRecipient is an Incoming that can accept a message for some of its recipients only. It is asked where each has a reply of its own
+// (LMTP, RFC 2033).
+type PerRecipient interface {
+	Incoming
+	// Results gives, after a Commit that returned nil, an error for each recipient of the envelope that did not get the message; nil, as a
+	// whole or for one, means that it did.
+	Results() []error
+}

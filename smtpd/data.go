@@ -225,10 +225,14 @@ func (c *conn) finish(replies int) {
 	}
 	err := s.tx.writeErr
 	var id QueueID
+	var results []error
 	if err == nil {
 		in := s.tx.incoming
 		s.tx.incoming = nil
 		id, err = in.Commit(s.ctx)
+		if each, ok := in.(PerRecipient); ok && err == nil {
+			results = each.Results()
+		}
 	}
 	if err != nil {
 		c.refuseMessage(line(s.refuse(phaseData, err, s.tx.env.UTF8)), replies)
@@ -247,7 +251,11 @@ func (c *conn) finish(replies int) {
 		c.sayString("\r\n")
 		return
 	}
-	for _, to := range s.tx.env.To {
+	for i, to := range s.tx.env.To {
+		if i < len(results) && results[i] != nil { // RFC 2033, section 4.2
+			c.sayString(line(s.refuse(phaseData, results[i], s.tx.env.UTF8)))
+			continue
+		}
 		c.sayString("250 2.1.5 <" + to.Addr.String() + "> Ok: queued as " + string(id) + "\r\n")
 	}
 }

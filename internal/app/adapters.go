@@ -31,7 +31,7 @@ type submission struct {
 
 var (
 	_ smtpd.Backend      = submission{}
-	_ smtpd.Incoming     = incoming{}
+	_ smtpd.PerRecipient = incoming{}
 	_ transport.Source   = messages{}
 	_ transport.Reporter = (*delivery.Delivery)(nil)
 )

@@ -46,8 +46,11 @@ type Options struct {
 	// room left: reading and deleting must still be possible. Nil means there
 	// always is. It is asked for every message and must be quick.
 	Room func() error
-	Now  func() time.Time // nil means time.Now
-	Log  *slog.Logger     // nil discards
+	// RawHeaders takes headers with 8-bit text without SMTPUTF8, as old
+	// programs and scanners send them.
+	RawHeaders bool
+	Now        func() time.Time // nil means time.Now
+	Log        *slog.Logger     // nil discards
 }
 
 // Delivery accepts messages. Its methods may be called concurrently.

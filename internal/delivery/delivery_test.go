@@ -213,7 +213,7 @@ func TestCheckSenderAndRecipient(t *testing.T) {
 
 func TestOrdinaryMailIsStoredOnceAndByteForByte(t *testing.T) {
 	w := newWorld(t)
-	msg := letter(clerk, "cac-xa@p.test", "Họp giao ban", "a1", "Kính gửi các xã.")
+	msg := letter(clerk, "cac-xa@p.test", "=?utf-8?Q?H=E1=BB=8Dp?= giao ban", "a1", "Kính gửi các xã.")
 	acc, err := w.send(clerk, clerk, msg, "cac-xa@p.test", "xa1@p.test", "chuyenvien@xa2.p.test")
 	if err != nil {
 		t.Fatal(err)

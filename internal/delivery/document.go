@@ -59,6 +59,7 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 	}); err != nil {
 		return nil, err
 	}
+	in.raisePriority(rec)
 	if !toUnits || !rec.IsDocument() {
 		return nil, nil //nolint:nilnil // ordinary mail
 	}

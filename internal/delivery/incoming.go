@@ -33,6 +33,8 @@ type Incoming struct {
 	body   *mailstore.Body
 	id     queue.ID
 	ended  bool
+
+	results []error // for each of env.To, when the client is told by itself; see Results
 }
 
 // Accepted is what the sender is told.
@@ -77,7 +79,7 @@ func (in *Incoming) expand(snap *directory.Snapshot) error {
 			if x.Kind == directory.ToExternal {
 				if !out[x.Addr] {
 					out[x.Addr] = true
-					in.remote = append(in.remote, forwarded(r, x.Addr))
+					in.remote = append(in.remote, forwarded(r, x.Addr, len(all) > 1))
 				}
 				continue
 			}
@@ -88,19 +90,6 @@ func (in *Incoming) expand(snap *directory.Snapshot) error {
 		}
 	}
 	return nil
-}
-
-// forwarded is r going on to addr: what the sender asked for stays, and
-// reports go on naming the address that it wrote. RFC 3461, section 5.2.7.
-func forwarded(r mail.Recipient, addr mail.Address) mail.Recipient {
-	if r.Original == "" && addr != r.Addr {
-		r.Original, r.OriginalType = r.Addr.String(), mail.AddressRFC822
-		if !isASCII(r.Original) {
-			r.OriginalType = mail.AddressUTF8
-		}
-	}
-	r.Addr = addr
-	return r
 }
 
 // Write takes the next octets of the body. Its errors are those of the disk
@@ -133,6 +122,7 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 	if err := in.checkMessage(fin.Scan); err != nil {
 		return Accepted{}, d.refused(err)
 	}
+	in.settleEnvelope(fin.Scan)
 	doc, err := in.recognize(ctx, fin)
 	if err != nil {
 		return Accepted{}, d.refused(err)
@@ -165,7 +155,7 @@ func (d *Delivery) refused(err error) error {
 
 // checkMessage refuses what no recipient should get.
 func (in *Incoming) checkMessage(m *mail.Message) error {
-	if m.Defects&(mail.DefectBareCR|mail.DefectBareLF|mail.DefectNUL) != 0 {
+	if m.Defects&(mail.DefectBareCR|mail.DefectBareLF|mail.DefectNUL) != 0 && in.env.Body != mail.BodyBinaryMIME {
 		return fault.New(fault.Invalid, fault.Text{
 			EN: "the message has line ends other than CR LF, or zero octets",
 			VI: "thư có ký tự xuống dòng sai chuẩn hoặc ký tự rỗng",
@@ -176,6 +166,9 @@ func (in *Incoming) checkMessage(m *mail.Message) error {
 			EN: "the message has passed too many servers: it runs in a circle",
 			VI: "thư đã qua quá nhiều máy chủ, có thể đang chạy vòng",
 		})
+	}
+	if err := in.checkUTF8(m); err != nil {
+		return err
 	}
 	if in.origin.Account == 0 {
 		return nil
@@ -252,10 +245,8 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 	}); err != nil {
 		return Accepted{}, err
 	}
-	if len(failed) > 0 && !in.env.From.Null {
-		if err := d.ReportFailure(ctx, tx, Failure{Queue: in.id, Sender: in.env.From.Address, Arrived: now, Recipients: failed}); err != nil {
-			return Accepted{}, err
-		}
+	if err := in.report(ctx, tx, fin, failed); err != nil {
+		return Accepted{}, err
 	}
 	tx.OnCommit(func() {
 		d.stats.Accepted.Add(1)
@@ -296,10 +287,12 @@ func (in *Incoming) notYetSent(
 
 // undelivered gives the recipients without room. When there is no other, the
 // message as a whole fails with the first one's error.
-func undelivered(local []directory.Recipient, got []mailstore.Dropped) (failed []FailedRecipient, err error) {
+func undelivered(local []directory.Recipient, got []mailstore.Dropped) (failed []Reported, err error) {
 	for i, g := range got {
 		if g.Err != nil && i < len(local) {
-			failed = append(failed, FailedRecipient{Addr: local[i].Addr, Status: "5.2.2", Text: fault.Sentence(g.Err)})
+			failed = append(failed, Reported{
+				To: mail.Recipient{Addr: local[i].Addr}, Action: Failed, Status: "5.2.2", Text: fault.Sentence(g.Err),
+			})
 			err = g.Err
 		}
 	}

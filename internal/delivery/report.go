@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,67 +16,201 @@ import (
 	"vanthu/internal/sqldb"
 )
 
-// FailedRecipient is somebody who did not get a message, for good.
-type FailedRecipient struct {
-	Addr   mail.Address
+// Action is what a report says about a recipient. RFC 3464, section 2.3.3.
+type Action string
+
+// The actions.
+const (
+	Failed    Action = "failed"
+	Delayed   Action = "delayed"
+	Delivered Action = "delivered"
+	Relayed   Action = "relayed"  // handed to a server that will not report
+	Expanded  Action = "expanded" // handed to the members of a group
+)
+
+// Reported is one recipient in a delivery report.
+type Reported struct {
+	To     mail.Recipient // as it was tried; NOTIFY and ORCPT are the sender's
+	Action Action
 	Status string     // enhanced status code, "5.1.1"; RFC 3463
 	Remote string     // the other server's reply, "" when there was none
-	Text   fault.Text // what went wrong, for a person
+	Host   string     // the other server, "" for this one
+	Text   fault.Text // what happened, for a person
+	Until  time.Time  // when a delayed message is given up; zero when that is not known
+	// Deadline: the sender is told unless it asked never to be, because its
+	// message was to arrive by a time. RFC 2852, section 4.1.4.
+	Deadline bool
 }
 
-// Failure is what a delivery report tells its reader.
-type Failure struct {
+// wanted tells whether the sender is to be told. RFC 3461, section 4.1.
+func (r Reported) wanted() bool {
+	if r.Deadline {
+		return r.To.Notify&mail.NotifyNever == 0
+	}
+	switch r.Action {
+	case Failed:
+		return r.To.Notify.Wants(mail.NotifyFailure)
+	case Delayed:
+		return r.To.Notify.Wants(mail.NotifyDelay)
+	}
+	return r.To.Notify.Wants(mail.NotifySuccess)
+}
+
+// Report is what a delivery report tells its reader.
+type Report struct {
 	Queue      queue.ID
-	Sender     mail.Address // who gets the report
+	Env        mail.Envelope // From gets the report; ID, Ret and RequireTLS are heeded
 	Arrived    time.Time
-	Original   []byte // header of the message, may be nil
-	Recipients []FailedRecipient
+	Original   []byte // the message, or its header, see MaxReturned; may be nil
+	Recipients []Reported
 }
 
-// ReportFailure puts a delivery report (RFC 3464) for f into its sender's
-// mailbox within tx, or into the queue when the sender is elsewhere. Reports
-// have the null reverse-path, so that no report answers a report.
-func (d *Delivery) ReportFailure(ctx context.Context, tx *sqldb.Tx, f Failure) error {
-	return d.inject(ctx, tx, f.Sender, d.failureReport(f))
+// MaxReturned is how many octets of the original a report gives back at most;
+// of a larger message its header. So a report always fits into memory and
+// into one row, and nobody's mailbox is filled by returned mail.
+const MaxReturned = 64 << 10
+
+// Report puts delivery reports (RFC 3464) into the sender's mailbox within
+// tx, or into the queue when the sender is elsewhere: one for each kind of
+// action, and none for what the sender did not ask for. Reports have the null
+// reverse-path, and what came with it is not reported about.
+func (d *Delivery) Report(ctx context.Context, tx *sqldb.Tx, r Report) error {
+	if r.Env.From.Null {
+		return nil
+	}
+	for _, kind := range [][]Action{{Failed}, {Delayed}, {Delivered, Relayed, Expanded}} {
+		some := r
+		some.Recipients = nil
+		for _, x := range r.Recipients {
+			if slices.Contains(kind, x.Action) && x.wanted() {
+				some.Recipients = append(some.Recipients, x)
+			}
+		}
+		if len(some.Recipients) == 0 {
+			continue
+		}
+		env := mail.Envelope{From: mail.Path{Null: true}, To: []mail.Recipient{{Addr: r.Env.From.Address}}, RequireTLS: r.Env.RequireTLS}
+		if err := d.inject(ctx, tx, env, d.reportMessage(some, kind[0])); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (d *Delivery) failureReport(f Failure) []byte {
-	var status bytes.Buffer
-	fmt.Fprintf(&status, "Reporting-MTA: dns; %s\nX-Queue-ID: %s\nArrival-Date: %s\n",
-		d.opt.Hostname, f.Queue, f.Arrived.In(vietnam).Format(time.RFC1123Z))
+// reportTexts are the words of a report about one kind of action.
+type reportTexts struct{ subject, vi, viEnd, en, enEnd string }
+
+var textsOf = map[Action]reportTexts{
+	Failed: {
+		"Không chuyển được thư của bạn (undelivered mail)",
+		"không chuyển được tới", "Hệ thống không thử lại nữa. Hãy kiểm tra địa chỉ rồi gửi lại, hoặc hỏi quản trị viên.",
+		"could not be delivered to", "It will not be tried again. Check the address and send it again, or ask your administrator.",
+	},
+	Delayed: {
+		"Thư của bạn chưa chuyển được (delayed mail)",
+		"chưa chuyển được tới", "Hệ thống vẫn đang thử; bạn không cần gửi lại.",
+		"could not be delivered yet to", "It is still being tried; you need not send it again.",
+	},
+	Delivered: {
+		"Thư của bạn đã được chuyển (delivery receipt)",
+		"đã được chuyển tới", "Đây là thông báo bạn đã yêu cầu khi gửi thư.",
+		"has been passed on to", "You asked for this receipt when you sent it.",
+	},
+}
+
+func (d *Delivery) reportMessage(r Report, kind Action) []byte {
+	texts := textsOf[kind]
 	var vi, en strings.Builder
-	for _, r := range f.Recipients {
-		kind := "rfc822"
-		if !isASCII(r.Addr.String()) {
-			kind = "utf-8" // RFC 6533
+	for _, x := range r.Recipients {
+		fmt.Fprintf(&vi, "- %s: %s\n", x.To.Addr, firstOf(x.Text.VI, x.Text.EN))
+		fmt.Fprintf(&en, "- %s: %s\n", x.To.Addr, x.Text.EN)
+		if !x.Until.IsZero() {
+			fmt.Fprintf(&vi, "  (thử đến %s)\n", localTime(x.Until))
+			fmt.Fprintf(&en, "  (until %s)\n", localTime(x.Until))
 		}
-		fmt.Fprintf(&status, "\nFinal-Recipient: %s; %s\nAction: failed\nStatus: %s\n", kind, r.Addr, r.Status)
-		if r.Remote != "" {
-			fmt.Fprintf(&status, "Diagnostic-Code: smtp; %s\n", oneLine(r.Remote))
-		}
-		fmt.Fprintf(&vi, "- %s: %s\n", r.Addr, firstOf(r.Text.VI, r.Text.EN))
-		fmt.Fprintf(&en, "- %s: %s\n", r.Addr, r.Text.EN)
+	}
+	headers := len(r.Original) > 0 && !r.full(kind)
+	original := r.Original
+	if headers {
+		original = HeaderOf(original)
+	}
+	domain := d.opt.Hostname
+	if d.stores.Directory.Snapshot().IsLocal(r.Env.From.Domain) {
+		domain = r.Env.From.Domain
 	}
 	b := mail.Builder{
-		From:          mail.Mailbox{Name: "Máy chủ thư", Addr: mail.Address{Local: "postmaster", Domain: f.Sender.Domain}},
-		To:            []mail.Mailbox{{Addr: f.Sender}},
-		Subject:       "Không chuyển được thư của bạn (undelivered mail)",
+		From:          mail.Mailbox{Name: "Máy chủ thư", Addr: mail.Address{Local: "postmaster", Domain: domain}},
+		To:            []mail.Mailbox{{Addr: r.Env.From.Address}},
+		Subject:       texts.subject,
 		Date:          d.opt.Now(),
 		MessageID:     mail.NewMessageID(d.opt.Hostname),
 		AutoSubmitted: "auto-replied",
-		Text: "Thư bạn gửi lúc " + f.Arrived.In(vietnam).Format("15:04:05 02/01/2006 (-07:00)") + " (số " + string(f.Queue) +
-			") không chuyển được tới:\n\n" + vi.String() + "\nHệ thống không thử lại nữa. Hãy kiểm tra địa chỉ rồi gửi lại, hoặc hỏi quản trị viên.\n\n" +
-			"-- English --\nYour message (queued as " + string(f.Queue) + ") could not be delivered to:\n\n" + en.String() +
-			"\nIt will not be tried again. Check the address and send it again, or ask your administrator.\n",
-		Report: &mail.Report{Type: "delivery-status", Status: status.Bytes(), Original: f.Original, Headers: true},
+		Text: "Thư bạn gửi lúc " + localTime(r.Arrived) + " (số " + string(r.Queue) + ") " + texts.vi + ":\n\n" + vi.String() + "\n" + texts.viEnd +
+			"\n\n-- English --\nYour message (queued as " + string(r.Queue) + ") " + texts.en + ":\n\n" + en.String() + "\n" + texts.enEnd + "\n",
+		Report: &mail.Report{Type: "delivery-status", Status: d.statusFields(r), Original: original, Headers: headers},
 	}
 	return b.Bytes()
 }
 
-// inject delivers a message of our own making with the null reverse-path.
-func (d *Delivery) inject(ctx context.Context, tx *sqldb.Tx, to mail.Address, message []byte) (err error) {
+// full tells whether the report brings the whole message back: only when it
+// failed and the sender said so. RFC 3461, section 4.3.
+func (r Report) full(kind Action) bool {
+	return kind == Failed && r.Env.Ret == mail.ReturnFull && !r.Env.RequireTLS && r.Env.Body != mail.BodyBinaryMIME && len(r.Original) <= MaxReturned
+}
+
+// HeaderOf cuts a message after its header, or after MaxReturned octets at a
+// line's end.
+func HeaderOf(message []byte) []byte {
+	if i := bytes.Index(message, []byte("\r\n\r\n")); i >= 0 {
+		message = message[:i+2]
+	}
+	if len(message) > MaxReturned {
+		message = message[:bytes.LastIndexByte(message[:MaxReturned], '\n')+1]
+	}
+	return message
+}
+
+// statusFields gives the fields of message/delivery-status. RFC 3464, section 2.
+func (d *Delivery) statusFields(r Report) []byte {
+	var b bytes.Buffer
+	if r.Env.ID != "" {
+		fmt.Fprintf(&b, "Original-Envelope-Id: %s\n", oneLine(r.Env.ID))
+	}
+	fmt.Fprintf(&b, "Reporting-MTA: dns; %s\nX-Queue-ID: %s\nArrival-Date: %s\n",
+		d.opt.Hostname, r.Queue, r.Arrived.In(vietnam).Format(time.RFC1123Z))
+	for _, x := range r.Recipients {
+		b.WriteByte('\n')
+		if x.To.Original != "" {
+			orig := x.To.Original
+			if x.To.OriginalType == mail.AddressUTF8 {
+				orig = mail.EncodeUTF8Address(orig)
+			}
+			fmt.Fprintf(&b, "Original-Recipient: %s; %s\n", x.To.OriginalType, oneLine(orig))
+		}
+		kind, addr := mail.AddressRFC822, x.To.Addr.String()
+		if !isASCII(addr) { // RFC 6533, section 3
+			kind, addr = mail.AddressUTF8, mail.EncodeUTF8Address(addr)
+		}
+		fmt.Fprintf(&b, "Final-Recipient: %s; %s\nAction: %s\nStatus: %s\n", kind, addr, x.Action, x.Status)
+		if x.Host != "" {
+			fmt.Fprintf(&b, "Remote-MTA: dns; %s\n", oneLine(x.Host))
+		}
+		if x.Remote != "" {
+			fmt.Fprintf(&b, "Diagnostic-Code: smtp; %s\n", oneLine(x.Remote))
+		}
+		if !x.Until.IsZero() {
+			fmt.Fprintf(&b, "Will-Retry-Until: %s\n", x.Until.In(vietnam).Format(time.RFC1123Z))
+		}
+	}
+	return b.Bytes()
+}
+
+func localTime(t time.Time) string { return t.In(vietnam).Format("15:04:05 02/01/2006 (-07:00)") }
+
+// inject delivers a message of our own making with env.
+func (d *Delivery) inject(ctx context.Context, tx *sqldb.Tx, env mail.Envelope, message []byte) (err error) {
 	now := d.opt.Now()
-	in := &Incoming{d: d, id: newQueueID(now), env: mail.Envelope{From: mail.Path{Null: true}, To: []mail.Recipient{{Addr: to}}}}
+	in := &Incoming{d: d, id: newQueueID(now), env: env}
 	if err := in.expand(d.stores.Directory.Snapshot()); err != nil {
 		if fault.KindOf(err) == fault.NotFound {
 			return nil // nobody is left to be told
@@ -92,6 +227,7 @@ func (d *Delivery) inject(ctx context.Context, tx *sqldb.Tx, to mail.Address, me
 		return err
 	}
 	defer func() { err = errors.Join(err, fin.Release()) }()
+	in.env.Body, in.env.UTF8 = bodyOf(fin.Scan), needsUTF8(env, fin.Scan)
 	msg, err := d.stores.Mail.Store(ctx, tx, fin, []byte("Return-Path: <>\r\n"), now)
 	if err != nil {
 		return err

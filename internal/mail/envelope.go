@@ -45,7 +45,7 @@ type Envelope struct {
 type DeliverBy struct {
 	Deadline time.Time // zero: none was asked for
 	Mode     ByMode
-	Trace    bool // tell the sender whenever a server takes it that does not know of deadlines
+	Trace    bool // tell the sender of every server that it is handed to
 }
 
 // ByMode is what happens at the deadline.

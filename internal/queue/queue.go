@@ -117,13 +117,16 @@ const qInsert = `INSERT INTO queue_item
 // same message is queued once.
 func (q *Queue) Enqueue(ctx context.Context, tx *sqldb.Tx, id ID, msg MessageRef, env mail.Envelope, rcpts []mail.Recipient) error {
 	now := q.opt.Now()
-	byUS := int64(0)
+	byUS, expires := int64(0), now.Add(q.opt.Lifetime)
 	if !env.By.Deadline.IsZero() {
 		byUS = sqldb.Micros(env.By.Deadline)
+		if env.By.Mode == mail.ByReturn && env.By.Deadline.Before(expires) { // RFC 2852, section 4.1.3
+			expires = env.By.Deadline
+		}
 	}
 	for _, r := range rcpts {
 		if _, err := tx.Exec(ctx, qInsert, string(id), int64(msg), senderText(env.From), r.Addr.String(), r.Addr.Domain,
-			sqldb.Micros(now), sqldb.Micros(now), sqldb.Micros(now.Add(q.opt.Lifetime)),
+			sqldb.Micros(now), sqldb.Micros(now), sqldb.Micros(expires),
 			env.ID, int(env.Ret), int(r.Notify), r.Original, string(r.OriginalType), bit(env.UTF8), int(env.Body), bit(env.RequireTLS), bit(env.TLSOptional),
 			byUS, int(env.By.Mode), bit(env.By.Trace), int(env.Priority)); err != nil {
 			return fmt.Errorf("queue %s for one recipient: %w", id, err)
@@ -185,6 +188,9 @@ func (q *Queue) NextDue(ctx context.Context) (at time.Time, ok bool, err error) 
 type Result struct {
 	Code int    // SMTP reply code; 0 when no reply was received
 	Text string // the reply's text or the cause, for the administrator and the delivery report
+
+	Host       string // the server that took it, "" when none did
+	Unreported bool   // it took it but does not know DSN: nobody after us tells the sender. RFC 3461, section 5.2.2
 }
 
 // Class sorts a result by RFC 5321, section 4.2.1: 2yz done, 5yz failed, all

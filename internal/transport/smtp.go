@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
+	"vanthu/internal/mail"
 	"vanthu/internal/queue"
 )
 
@@ -80,24 +81,27 @@ func (r *Runner) send(ctx context.Context, rt Route, group []queue.Item, results
 		return
 	}
 	defer c.Close() //nolint:errcheck // the results are known by then
+	env := group[0].Env
+	now := r.opt.Now()
+	h := hop{offers: c.Extension, tls: rt.Mode != TLSNone}
+	if no := h.refuse(env, group, now); no.Code != 0 {
+		for i := range results {
+			results[i] = no
+		}
+		return
+	}
 	from := ""
-	if !group[0].Sender.Null {
-		from = group[0].Sender.Address.String()
+	if !env.From.Null {
+		from = env.From.Address.String()
 	}
-	opts := &smtp.MailOptions{Size: size}
-	if ok, _ := c.Extension("8BITMIME"); ok {
-		opts.Body = smtp.Body8BitMIME
-	}
-	if ok, _ := c.Extension("SMTPUTF8"); ok {
-		opts.UTF8 = !isASCII(from) || anyUTF8(group)
-	}
-	if err := c.Mail(from, opts); err != nil {
+	c.link.mail = h.mailParams(env, group, size, now)
+	if err := c.Mail(from, nil); err != nil {
 		all(err)
 		return
 	}
 	taken := 0
 	for i, it := range group {
-		if err := c.Rcpt(it.Rcpt.String(), nil); err != nil {
+		if err := c.Rcpt(it.Rcpt.String(), rcptOptions(it.To)); err != nil {
 			results[i] = resultOf(err)
 			continue
 		}
@@ -107,7 +111,8 @@ func (r *Runner) send(ctx context.Context, rt Route, group []queue.Item, results
 	if taken == 0 {
 		return
 	}
-	final := r.data(c, body)
+	final := r.data(c, body, size, env.Body == mail.BodyBinaryMIME)
+	final.Host, final.Unreported = rt.Host, !h.has("DSN")
 	for i := range results {
 		if results[i].Code == 250 {
 			results[i] = final
@@ -122,7 +127,14 @@ func (r *Runner) send(ctx context.Context, rt Route, group []queue.Item, results
 
 // data sends the body. Nothing but the server's own final reply counts as
 // delivered.
-func (r *Runner) data(c *smtp.Client, body io.Reader) queue.Result {
+func (r *Runner) data(c *client, body io.Reader, size int64, binary bool) queue.Result {
+	if binary {
+		reply, err := c.link.bdat(body, size)
+		if err != nil {
+			return resultOf(err)
+		}
+		return queue.Result{Code: 250, Text: reply}
+	}
 	w, err := c.Data()
 	if err != nil {
 		return resultOf(err)
@@ -137,31 +149,47 @@ func (r *Runner) data(c *smtp.Client, body io.Reader) queue.Result {
 	return queue.Result{Code: 250, Text: resp.StatusText}
 }
 
-func (r *Runner) dial(ctx context.Context, rt Route) (*smtp.Client, error) {
+// client is the library's client with the link that it talks through.
+type client struct {
+	*smtp.Client
+	link *link
+}
+
+func (r *Runner) dial(ctx context.Context, rt Route) (_ *client, err error) {
 	d := net.Dialer{Timeout: r.opt.Timeout}
 	raw, err := d.DialContext(ctx, "tcp", rt.addr())
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, raw.Close())
+		}
+	}()
 	conn := net.Conn(&paced{Conn: raw, timeout: r.opt.Timeout})
-	var c *smtp.Client
+	l := newLink(conn, false)
 	switch rt.Mode {
 	case TLSImplicit:
-		c = smtp.NewClient(tls.Client(conn, rt.tls()))
+		l = newLink(tls.Client(conn, rt.tls()), false)
 	case TLSNone:
-		c = smtp.NewClient(conn)
 	default:
-		if c, err = smtp.NewClientStartTLS(conn, rt.tls()); err != nil {
-			return nil, errors.Join(fmt.Errorf("start TLS: %w", err), raw.Close())
+		if err := raw.SetDeadline(time.Now().Add(r.opt.Timeout)); err != nil {
+			return nil, err
 		}
+		tc, err := startTLS(conn, r.opt.Hostname, rt.tls())
+		if err != nil {
+			return nil, fmt.Errorf("start TLS: %w", err)
+		}
+		l = newLink(tc, true)
 	}
+	c := &client{smtp.NewClient(l), l}
 	c.CommandTimeout, c.SubmissionTimeout = r.opt.Timeout, 5*r.opt.Timeout
 	if err := c.Hello(r.opt.Hostname); err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, err
 	}
 	if rt.Username != "" {
 		if err := c.Auth(sasl.NewPlainClient("", rt.Username, rt.Password)); err != nil {
-			return nil, errors.Join(fmt.Errorf("log in to the next server: %w", err), c.Close())
+			return nil, fmt.Errorf("log in to the next server: %w", err)
 		}
 	}
 	return c, nil

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"vanthu/internal/delivery"
 	"vanthu/internal/fault"
 	"vanthu/internal/journal"
+	"vanthu/internal/mail"
 	"vanthu/internal/queue"
 	"vanthu/internal/sqldb"
 )
@@ -30,9 +33,9 @@ type Source interface {
 	OpenMessage(ctx context.Context, msg queue.MessageRef) (io.ReadCloser, int64, error)
 }
 
-// Reporter tells a sender what could not be delivered; internal/delivery does.
+// Reporter tells a sender what became of a message; internal/delivery does.
 type Reporter interface {
-	ReportFailure(ctx context.Context, tx *sqldb.Tx, f delivery.Failure) error
+	Report(ctx context.Context, tx *sqldb.Tx, r delivery.Report) error
 }
 
 // Options tunes a Runner; the zero value works but for Hostname.
@@ -163,16 +166,17 @@ func (r *Runner) attempt(ctx context.Context, group []queue.Item) {
 	} else {
 		r.send(ctx, rt, group, results)
 	}
-	err := r.db.Update(ctx, func(tx *sqldb.Tx) error { return r.settle(ctx, tx, group, results) })
+	original := r.original(ctx, group[0].Message, results)
+	err := r.db.Update(ctx, func(tx *sqldb.Tx) error { return r.settle(ctx, tx, group, results, original) })
 	if err != nil {
 		// The lease runs out and the items come back: at worst a duplicate.
 		r.opt.Log.Error("cannot settle an attempt", "queue_id", string(group[0].Queue), "err", err)
 	}
 }
 
-// settle records the results and, for what has failed for good, one report.
-func (r *Runner) settle(ctx context.Context, tx *sqldb.Tx, group []queue.Item, results []queue.Result) error {
-	var failed []delivery.FailedRecipient
+// settle records the results and reports what the sender is to know.
+func (r *Runner) settle(ctx context.Context, tx *sqldb.Tx, group []queue.Item, results []queue.Result, original []byte) error {
+	var told []delivery.Reported
 	for i, it := range group {
 		state, err := r.queue.Settle(ctx, tx, it, results[i])
 		if errors.Is(err, queue.ErrNotLeased) {
@@ -187,7 +191,9 @@ func (r *Runner) settle(ctx context.Context, tx *sqldb.Tx, group []queue.Item, r
 		typ := "mail.relayed"
 		if state == queue.Failed {
 			typ = "mail.failed"
-			failed = append(failed, failedRecipient(it, results[i]))
+			told = append(told, failedRecipient(it, results[i]))
+		} else if x, ok := relayedRecipient(it, results[i]); ok {
+			told = append(told, x)
 		}
 		if _, err := journal.Append(ctx, tx, journal.Event{
 			At: r.opt.Now(), Type: typ, Actor: journal.System("queue"), Subject: string(it.Queue),
@@ -196,20 +202,60 @@ func (r *Runner) settle(ctx context.Context, tx *sqldb.Tx, group []queue.Item, r
 			return err
 		}
 	}
-	if len(failed) == 0 || group[0].Sender.Null { // never a report about a report. RFC 5321, section 6.1.
+	if len(told) == 0 || group[0].Sender.Null { // never a report about a report. RFC 5321, section 6.1.
 		return nil
 	}
-	return r.reporter.ReportFailure(ctx, tx, delivery.Failure{
-		Queue: group[0].Queue, Sender: group[0].Sender.Address, Arrived: group[0].Created, Recipients: failed,
+	return r.reporter.Report(ctx, tx, delivery.Report{
+		Queue: group[0].Queue, Env: group[0].Env, Arrived: group[0].Created, Original: original, Recipients: told,
 	})
 }
 
-func failedRecipient(it queue.Item, res queue.Result) delivery.FailedRecipient {
-	f := delivery.FailedRecipient{Addr: it.Rcpt, Status: "5.0.0", Text: fault.Text{
+// original reads what a report may give back, when one may follow. It is done
+// before the transaction, which must not wait for files; without it the report
+// goes out all the same.
+func (r *Runner) original(ctx context.Context, msg queue.MessageRef, results []queue.Result) []byte {
+	if !slices.ContainsFunc(results, func(x queue.Result) bool { return x.Class() != queue.Done || x.Unreported }) {
+		return nil
+	}
+	body, _, err := r.source.OpenMessage(ctx, msg)
+	if err != nil {
+		return nil
+	}
+	defer body.Close() //nolint:errcheck // it was only read
+	b, err := io.ReadAll(io.LimitReader(body, delivery.MaxReturned+1))
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// relayedRecipient tells of a recipient whose server will not report itself,
+// when the sender asked for reports of success or for a trace.
+func relayedRecipient(it queue.Item, res queue.Result) (delivery.Reported, bool) {
+	x := delivery.Reported{
+		To: it.To, Action: delivery.Relayed, Status: "2.0.0", Host: res.Host, Remote: replyText(res),
+		Deadline: it.Env.By.Trace, // RFC 2852, section 4.1.5
+		Text: fault.Text{
+			EN: "the server " + res.Host + " took it and will not report further",
+			VI: "máy chủ " + res.Host + " đã nhận; máy chủ này không báo tiếp",
+		},
+	}
+	return x, res.Unreported && it.To.Notify&mail.NotifySuccess != 0 || it.Env.By.Trace
+}
+
+func replyText(res queue.Result) string {
+	if res.Code == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", res.Code, res.Text)
+}
+
+func failedRecipient(it queue.Item, res queue.Result) delivery.Reported {
+	f := delivery.Reported{To: it.To, Action: delivery.Failed, Status: "5.0.0", Remote: replyText(res), Text: fault.Text{
 		EN: "the other server refused it: " + res.Text, VI: "máy chủ bên nhận từ chối: " + res.Text,
 	}}
-	if res.Code != 0 {
-		f.Remote = fmt.Sprintf("%d %s", res.Code, res.Text)
+	if status, _, ok := strings.Cut(res.Text, " "); ok && enhancedCode.MatchString(status) {
+		f.Status = status
 	}
 	if res.Class() == queue.Waiting {
 		f.Status = "4.4.7" // RFC 3463: delivery time expired
@@ -218,8 +264,11 @@ func failedRecipient(it queue.Item, res queue.Result) delivery.FailedRecipient {
 			VI: "đã hết thời hạn chuyển; lần thử cuối kết thúc với: " + res.Text,
 		}
 	}
+	f.Deadline = it.Env.By.Mode == mail.ByReturn
 	return f
 }
+
+var enhancedCode = regexp.MustCompile(`^5\.\d{1,3}\.\d{1,3}$`)
 
 // route finds the most specific route for a domain: its own, that of a parent
 // (".peer.test"), or the one for all ("*").

@@ -112,22 +112,22 @@ func (bodies) OpenMessage(context.Context, queue.MessageRef) (io.ReadCloser, int
 // reports collects what senders would be told.
 type reports struct {
 	mu  sync.Mutex
-	all []delivery.Failure
+	all []delivery.Report
 }
 
-// ReportFailure notes the report before the transaction that it belongs to is
+// Report notes the report before the transaction that it belongs to is
 // committed: who sees the item settled finds it here.
-func (r *reports) ReportFailure(_ context.Context, _ *sqldb.Tx, f delivery.Failure) error {
+func (r *reports) Report(_ context.Context, _ *sqldb.Tx, f delivery.Report) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all = append(r.all, f)
 	return nil
 }
 
-func (r *reports) list() []delivery.Failure {
+func (r *reports) list() []delivery.Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]delivery.Failure(nil), r.all...)
+	return append([]delivery.Report(nil), r.all...)
 }
 
 type world struct {
