@@ -50,6 +50,8 @@ type Config struct {
 	// registers and deadlines follow the local date of Việt Nam (+07:00), and
 	// mail marked MẬT, TỐI MẬT or TUYỆT MẬT is refused.
 	Documents Documents `toml:"documents" envPrefix:"DOCUMENTS_"`
+	// The text of attached PDF and office files, for search and recognition.
+	Extract Extract `toml:"extract" envPrefix:"EXTRACT_"`
 	// Mail that must leave this server.
 	Queue Queue `toml:"queue" envPrefix:"QUEUE_"`
 	// Limits on what one person or a stranger can make large.
@@ -148,6 +150,18 @@ type Documents struct {
 	TrackingInterval Duration `toml:"tracking_interval" env:"TRACKING_INTERVAL"`
 }
 
+// Extract is section [extract]: the reading of attached PDF and office files,
+// for search and recognition, in a child process that sees neither network nor
+// files.
+type Extract struct {
+	// Without it such files are found by their names only.
+	Enabled bool `toml:"enabled" env:"ENABLED"`
+	// What takes longer for one file is given up.
+	Timeout Duration `toml:"timeout" env:"TIMEOUT"`
+	// The child ends after this time without work.
+	Idle Duration `toml:"idle" env:"IDLE"`
+}
+
 // Queue is section [queue].
 type Queue struct {
 	// Waiting times after the first, second, … attempt that failed; the last
@@ -233,6 +247,7 @@ func Default() *Config {
 		TLS:       TLS{MinVersion: "1.2"},
 		Delivery:  Delivery{DedupeWindow: Duration(24 * time.Hour)},
 		Documents: Documents{TrackingInterval: Duration(5 * time.Minute)},
+		Extract:   Extract{Enabled: true, Timeout: Duration(20 * time.Second), Idle: Duration(time.Minute)},
 		Queue: Queue{
 			Retry: []Duration{
 				Duration(time.Minute), Duration(5 * time.Minute), Duration(15 * time.Minute),

@@ -95,7 +95,7 @@ func (c *cli) demo(ctx context.Context, o demoOptions) error {
 	if err != nil {
 		return err
 	}
-	opt := app.Options{Version: version, Log: c.demoLog(dir)}
+	opt := app.Options{Version: version, Reader: fileReader, Log: c.demoLog(dir)}
 	if o.bench {
 		opt.MinPassword = 4
 	}

@@ -114,7 +114,7 @@ func (c *cli) initProvince(cmd *cobra.Command, file string, a initAnswers) (err 
 	if cfg, err = config.Parse(file, text, nil); err != nil { // what was answered may be no domain at all
 		return err
 	}
-	rooms, err := app.Open(cmd.Context(), cfg, app.Options{Version: version, Log: c.logger(slog.LevelWarn, "text")})
+	rooms, err := app.Open(cmd.Context(), cfg, app.Options{Version: version, Reader: fileReader, Log: c.logger(slog.LevelWarn, "text")})
 	if err != nil {
 		return err
 	}

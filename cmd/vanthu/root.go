@@ -104,7 +104,7 @@ and tracked exchange of official e-documents (văn bản điện tử).
 	root.AddCommand(
 		c.serveCmd(), c.demoCmd(), c.initCmd(), c.checkCmd(), c.statusCmd(),
 		c.unitCmd(), c.accountCmd(), c.groupCmd(), c.aliasCmd(), c.mailboxCmd(),
-		c.docCmd(), c.registerCmd(), c.queueCmd(), c.auditCmd(), c.versionCmd(),
+		c.docCmd(), c.registerCmd(), c.queueCmd(), c.auditCmd(), c.versionCmd(), c.readerCmd(),
 	)
 	return root
 }
@@ -152,7 +152,7 @@ func (c *cli) call(ctx context.Context, name string, req, resp any, progress con
 	if running {
 		return client.Call(ctx, name, req, resp, progress)
 	}
-	rooms, err := app.Open(ctx, cfg, app.Options{Version: version, Log: c.logger(slog.LevelWarn, "text")})
+	rooms, err := app.Open(ctx, cfg, app.Options{Version: version, Reader: fileReader, Log: c.logger(slog.LevelWarn, "text")})
 	if err != nil {
 		return err
 	}

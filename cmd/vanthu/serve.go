@@ -31,7 +31,7 @@ func (c *cli) serveCmd() *cobra.Command {
 				return err
 			}
 			log := c.logger(cfg.Log.Level, cfg.Log.Format)
-			return serve(cmd.Context(), cfg, app.Options{Version: version, Log: log}, func(ctx context.Context, s *app.Server, _ *app.Rooms) error {
+			return serve(cmd.Context(), cfg, app.Options{Version: version, Reader: fileReader, Log: log}, func(ctx context.Context, s *app.Server, _ *app.Rooms) error {
 				log.Info("serving", "version", version, "addresses", fmt.Sprintf("%+v", s.Addresses()))
 				<-ctx.Done()
 				return nil

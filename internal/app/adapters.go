@@ -16,6 +16,7 @@ import (
 	"vanthu/config"
 	"vanthu/internal/delivery"
 	"vanthu/internal/directory"
+	"vanthu/internal/extract"
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/queue"
@@ -130,4 +131,16 @@ func matches(cert *x509.Certificate, sum []byte) error {
 		return fmt.Errorf("the server's certificate has fingerprint %x, not the configured one", got)
 	}
 	return nil
+}
+
+// attachmentText gives the text of attachments to the search index.
+type attachmentText struct{ files *extract.Pool }
+
+var _ mailstore.Extractor = attachmentText{}
+
+func (x attachmentText) Reads(a mailstore.Attachment) bool { return extract.File(a).Reads() }
+
+func (x attachmentText) Text(ctx context.Context, a mailstore.Attachment, body io.Reader, limit int) (string, error) {
+	doc, err := x.files.Read(ctx, extract.File(a), body, extract.Want{Octets: limit})
+	return doc.Text(), err
 }

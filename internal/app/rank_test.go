@@ -20,6 +20,7 @@ var ranks = map[string]int{
 	"internal/blob":      1,
 	"internal/sqldb":     1,
 	"internal/wire":      1,
+	"internal/extract":   1,
 	"config":             1,
 	"internal/filter":    2,
 	"internal/journal":   2,

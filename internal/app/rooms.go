@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"vanthu/internal/control"
 	"vanthu/internal/delivery"
 	"vanthu/internal/directory"
+	"vanthu/internal/extract"
 	"vanthu/internal/journal"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/queue"
@@ -35,6 +37,7 @@ const (
 	BlobFolder    = "blobs" // large bodies
 	journalFolder = "journal"
 	tlsFolder     = "tls"
+	engineFolder  = "engine" // the compiled PDF engine; may be removed at any time
 	secretFile    = "secret" // keys the hashes of made passwords
 )
 
@@ -46,6 +49,9 @@ type Options struct {
 	// MinPassword lowers the least length of a given password; 0 keeps the
 	// directory's own. Only the benchmark's server lowers it.
 	MinPassword int
+	// Reader starts a child process that reads foreign files by
+	// [extract.Worker]. Nil means that such files are found by name only.
+	Reader func(extract.Worker) *exec.Cmd
 }
 
 // Rooms is the opened data with everything that works on it, without any
@@ -57,6 +63,7 @@ type Rooms struct {
 	Delivery  *delivery.Delivery
 	Transport *transport.Runner
 	Journal   *journal.Checkpointer
+	Files     *extract.Pool // nil when foreign files are not read
 
 	opt Options
 }
@@ -98,7 +105,11 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 	if err != nil {
 		return nil, err
 	}
-	if r.Mail, err = mailstore.Open(ctx, r.DB, blobs, mailstore.Options{Quota: r.quota, Now: opt.Now, Log: opt.Log}); err != nil {
+	mailOptions := mailstore.Options{Quota: r.quota, Now: opt.Now, Log: opt.Log}
+	if r.Files = filePool(cfg, opt); r.Files != nil {
+		mailOptions.Extract = attachmentText{r.Files}
+	}
+	if r.Mail, err = mailstore.Open(ctx, r.DB, blobs, mailOptions); err != nil {
 		return nil, err
 	}
 	r.Documents = docstore.New(docstore.Options{Now: opt.Now})
@@ -136,7 +147,25 @@ func (r *Rooms) connect() error {
 }
 
 // Close closes the data.
-func (r *Rooms) Close() error { return r.DB.Close() }
+func (r *Rooms) Close() error {
+	var err error
+	if r.Files != nil {
+		err = r.Files.Close()
+	}
+	return errors.Join(err, r.DB.Close())
+}
+
+// filePool makes the pool that reads foreign files, nil when there is none.
+func filePool(cfg *config.Config, opt Options) *extract.Pool {
+	if opt.Reader == nil || !cfg.Extract.Enabled {
+		return nil
+	}
+	cache := filepath.Join(cfg.DataDir, engineFolder)
+	return extract.New(extract.Options{
+		Command: func(engine bool) *exec.Cmd { return opt.Reader(extract.Worker{Engine: engine, Cache: cache}) },
+		Timeout: cfg.Extract.Timeout.Std(), Idle: cfg.Extract.Idle.Std(), Log: opt.Log,
+	})
+}
 
 // Control answers the command line's calls in this process.
 func (r *Rooms) Control() *control.Service {

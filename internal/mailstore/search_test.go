@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"vanthu/internal/extract"
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/mailstore/storetest"
@@ -352,6 +354,16 @@ func attached(media, name string, content []byte) []byte {
 	return b.Bytes()
 }
 
+// officeText reads office documents in this process.
+type officeText struct{}
+
+func (officeText) Reads(a mailstore.Attachment) bool { return extract.File(a).Reads() }
+
+func (officeText) Text(_ context.Context, a mailstore.Attachment, body io.Reader, limit int) (string, error) {
+	doc, err := extract.ReadOffice(extract.File(a), body, extract.Want{Octets: limit})
+	return doc.Text(), err
+}
+
 func TestSearchParts(t *testing.T) {
 	html := "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<html><head><title>An</title><style>p { color: red }</style></head>" +
 		"<body><p>Gi<b>ải</b>&nbsp;ng&acirc;n<p>v&#7889;n<script>var tim = 'an';</script></body></html>\r\n"
@@ -380,7 +392,7 @@ func TestSearchParts(t *testing.T) {
 		{"broken docx", attached("application/octet-stream", "hong.docx", docx[:len(docx)/2]), []string{"hong.docx", "xem"}, []string{"quyet"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			rig := open(t, mailstore.Options{})
+			rig := open(t, mailstore.Options{Extract: officeText{}})
 			ids := store(t, rig, testInbox(t, rig), tt.msg)
 			for range 2 {
 				for i, list := range [][]string{tt.found, tt.absent} {

@@ -16,7 +16,7 @@ import (
 
 // searchForm is the form of stored texts and grams. Whoever changes what is
 // taken out of a message, or how, raises it: the index is then made anew.
-const searchForm = 1
+const searchForm = 2
 
 // Limits of what is searched of one message. The same message gives the same
 // text always: nothing here depends on time or load.
@@ -27,8 +27,8 @@ const (
 	maxAttachment = 16 << 20 // decoded octets of an attachment that is opened; a larger one counts by its name
 )
 
-// Extractor gives the text of attachments that this package cannot read, such
-// as PDF. It must be safe for concurrent use, bound its own time and memory,
+// Extractor gives the text of attachments that are not text, such as PDF and
+// office documents. It must be safe for concurrent use, bound its own time and memory,
 // and give the same text for the same octets.
 type Extractor interface {
 	// Reads reports whether it knows attachments of this kind.
@@ -279,24 +279,11 @@ func (x *texts) part(ctx context.Context, c *Content, p *mail.Part) {
 			s = htmlText(s)
 		}
 		x.piece(s)
-	case officeKind(a) != nil:
-		x.office(body, officeKind(a))
 	case x.extract != nil && x.extract.Reads(a):
 		s, err := x.extract.Text(ctx, a, io.LimitReader(body, maxAttachment), x.left)
 		if err != nil && x.failed != nil {
 			x.failed(c.Message, err)
 		}
 		x.piece(strings.ToValidUTF8(s, "\uFFFD"))
-	}
-}
-
-func (x *texts) office(body io.Reader, kind *office) {
-	raw, err := io.ReadAll(io.LimitReader(body, maxAttachment+1))
-	if err != nil {
-		x.err = err
-		return
-	}
-	if len(raw) <= maxAttachment {
-		x.piece(kind.text(raw, x.left))
 	}
 }

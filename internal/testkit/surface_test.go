@@ -116,6 +116,17 @@ func TestFixedSurface(t *testing.T) {
 		holdsDemo(t, d, "xa10", testkit.Completed, 1)
 		holdsDemo(t, d, "xa11", testkit.Waiting, 0)
 	})
+	t.Run("text of the attachment", func(t *testing.T) { // a PDF, read in a child process
+		c := demoIMAP(t, d, testkit.Login("vanthu", "xa12"))
+		if err := c.Select(testkit.Shared("xa12", testkit.Waiting)); err != nil {
+			t.Fatal(err)
+		}
+		for needle, want := range map[string]int{"co hieu luc trong buoi dao tao": 1, "co hieu luc trong buoi khac": 0} {
+			if uids, err := c.Search(`BODY "` + needle + `"`); err != nil || len(uids) != want {
+				t.Errorf("BODY %q finds %v, want %d: %v", needle, uids, want, err)
+			}
+		}
+	})
 	t.Run("register as of a day", func(t *testing.T) { // oracle 17
 		args := []string{"register", "show", "--unit", "xa01", "--csv", "--as-of", "2999-12-31"}
 		first := vanthu(t, 0, args...)

@@ -1,4 +1,4 @@
-package mailstore
+package extract
 
 import (
 	"archive/zip"
@@ -55,62 +55,71 @@ var officeKinds = []office{
 	},
 }
 
-// officeKind tells by media type or file name which kind an attachment is, nil
-// for none.
-func officeKind(a Attachment) *office {
-	ext := strings.ToLower(path.Ext(a.Name))
+// officeKind tells by media type or file name which kind a file is, nil for none.
+func officeKind(f File) *office {
+	ext := f.ext()
 	for i := range officeKinds {
 		k := &officeKinds[i]
-		if slices.Contains(k.ext, ext) || slices.ContainsFunc(k.media, func(m string) bool { return strings.HasPrefix(a.Media, m) }) {
+		if slices.Contains(k.ext, ext) || slices.ContainsFunc(k.media, func(m string) bool { return strings.HasPrefix(f.Media, m) }) {
 			return k
 		}
 	}
 	return nil
 }
 
-// text gives the text of a document, about limit octets at most. Of one that
-// is damaged or beyond the limits it gives what was read until then: the
-// attachment itself stays as it is, only less of it is found. Nothing outside
-// the archive is ever opened; entities of a document type are not expanded.
-func (k *office) text(raw []byte, limit int) string {
+// read gives the text, about limit octets at most, and the properties of a
+// document. Of one that is damaged or beyond the limits it gives what was read
+// until then. Nothing outside the archive is ever opened; entities of a
+// document type are not expanded.
+func (k *office) read(raw []byte, limit int) Document {
 	if bytes.Count(raw, []byte("PK\x01\x02")) > maxOfficeEntries { // heads of the directory, before any memory is spent on them
-		return ""
+		return Document{}
 	}
 	z, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
 	if err != nil || len(z.File) > maxOfficeEntries {
-		return ""
+		return Document{}
 	}
 	t := officeText{kind: k, room: limit, unpacked: maxOfficeUnpacked}
+	for _, f := range z.File {
+		if slices.Contains(propertyFiles, f.Name) {
+			t.file(f, t.properties)
+		}
+	}
 	for _, pattern := range k.files {
 		for _, f := range z.File {
 			if t.room <= 0 || t.unpacked <= 0 {
-				return t.b.String()
+				break
 			}
 			if ok, err := path.Match(pattern, f.Name); err == nil && ok {
-				t.file(f)
+				t.file(f, t.xml)
 			}
 		}
 	}
-	return t.b.String()
+	if t.b.Len() > 0 {
+		t.doc.Pages = []string{t.b.String()}
+	}
+	return t.doc
 }
 
 // officeText gathers the text of the files of one document.
 type officeText struct {
 	kind     *office
+	doc      Document // gets the properties
 	b        strings.Builder
 	room     int   // octets of text
 	unpacked int64 // octets that may still be unpacked
 }
 
-func (t *officeText) file(f *zip.File) {
+// file gives one file of the archive to read, as much of it as may be unpacked.
+func (t *officeText) file(f *zip.File, read func(io.Reader)) {
 	r, err := f.Open()
 	if err != nil {
 		return
 	}
 	defer r.Close() //nolint:errcheck // nothing was written
-	limit := min(t.unpacked, max(minOfficeRatio, maxOfficeRatio*int64(min(f.CompressedSize64, maxAttachment))))
+	limit := min(t.unpacked, max(minOfficeRatio, maxOfficeRatio*int64(min(f.CompressedSize64, MaxFile))))
 	counted := &io.LimitedReader{R: r, N: limit}
-	t.xml(counted)
+	read(counted)
 	t.unpacked -= limit - counted.N
 }
 
@@ -123,9 +132,7 @@ var lineEnds = map[string]bool{
 // xml writes the text of one file. A damaged one gives what stands before the
 // damage. Tokens are taken raw: no stack grows with the depth of elements.
 func (t *officeText) xml(r io.Reader) {
-	d := xml.NewDecoder(r)
-	d.Strict = false
-	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // these files are UTF-8
+	d := tolerant(r)
 	inside, shared := 0, false
 	for t.room > 0 {
 		tok, err := d.RawToken()
@@ -168,4 +175,58 @@ func (t *officeText) write(s string) {
 		t.room -= len(s)
 	}
 	t.b.WriteString(s)
+}
+
+// tolerant gives a decoder that reads what it can. These files are UTF-8.
+func tolerant(r io.Reader) *xml.Decoder {
+	d := xml.NewDecoder(r)
+	d.Strict = false
+	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+	return d
+}
+
+// propertyFiles hold what a document says of itself: ECMA-376 part 2 §11 (core
+// properties), part 1 §22.3 (custom ones), ISO/IEC 26300 part 3 §2.
+var propertyFiles = []string{"docProps/core.xml", "docProps/custom.xml", "meta.xml"}
+
+// properties reads one of the propertyFiles. In core.xml and meta.xml the
+// element's name tells what its text is; in custom.xml and in user-defined
+// elements of meta.xml the attribute "name" does.
+func (t *officeText) properties(r io.Reader) {
+	const most = 64
+	d := tolerant(r)
+	name, value := "", strings.Builder{}
+	for len(t.doc.Properties) < most {
+		tok, err := d.RawToken()
+		if err != nil {
+			return
+		}
+		switch tok := tok.(type) {
+		case xml.StartElement:
+			switch tok.Name.Local {
+			case "title", "subject", "description", "creator", "category", "language", "keywords", "keyword":
+				if name = tok.Name.Local; name == "keyword" {
+					name = "keywords"
+				}
+				value.Reset()
+			case "property", "user-defined":
+				value.Reset()
+				for _, a := range tok.Attr {
+					if a.Name.Local == "name" {
+						name = a.Value
+					}
+				}
+			}
+		case xml.CharData:
+			if name != "" && value.Len() < 8<<10 {
+				value.Write(tok)
+			}
+		case xml.EndElement:
+			switch tok.Name.Local {
+			case "title", "subject", "description", "creator", "category", "language", "keywords", "keyword", "property", "user-defined":
+				t.doc.add(name, value.String())
+				name = ""
+			}
+		}
+	}
 }
