@@ -153,10 +153,10 @@ func (s *Store) loadACL(ctx context.Context) error {
 	return nil
 }
 
-// publishRights shows rights changed by a transaction; it runs on the writer's
-// goroutine.
-func (s *Store) publishRights(changed map[MailboxID]shared) {
-	if len(changed) == 0 {
+// publishRights shows rights changed by a transaction, or that defaults are
+// other ones; it runs on the writer's goroutine.
+func (s *Store) publishRights(changed map[MailboxID]shared, defaults bool) {
+	if len(changed) == 0 && !defaults {
 		return
 	}
 	given := maps.Clone(s.acl.Load().given)

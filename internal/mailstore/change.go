@@ -1,6 +1,10 @@
 package mailstore
 
-import "slices"
+import (
+	"slices"
+
+	"vanthu/internal/directory"
+)
 
 // change is what one transaction did to one mailbox, in order.
 type change struct {
@@ -10,6 +14,9 @@ type change struct {
 	dropped  bool
 	keywords []string // new ones
 	acts     []act
+
+	perUser   bool   // the mailbox has an own \Seen for each account after the change
+	forgotten ModSeq // tombstones up to it were dropped; 0: none
 }
 
 type actKind uint8
@@ -18,11 +25,15 @@ const (
 	actAdd    actKind = iota // row: a new entry
 	actReflag                // row.UID has row.Flags now
 	actRemove                // row.UID is gone
+	actOwn                   // account has the set own from here on
+	actSeen                  // account has seen row.UID, if row.Flags say so
 )
 
 type act struct {
-	kind actKind
-	row  Row
+	kind    actKind
+	row     Row
+	account directory.AccountID
+	own     *seenSet
 }
 
 func (c *change) add(r Row) { c.acts = append(c.acts, act{kind: actAdd, row: r}) }
@@ -33,6 +44,17 @@ func (c *change) remove(u UID) {
 	c.acts = append(c.acts, act{kind: actRemove, row: Row{UID: u}})
 }
 
+func (c *change) own(a directory.AccountID, set *seenSet) {
+	c.acts = append(c.acts, act{kind: actOwn, account: a, own: set})
+}
+func (c *change) see(a directory.AccountID, u UID, on bool) {
+	r := Row{UID: u}
+	if on {
+		r.Flags = Seen
+	}
+	c.acts = append(c.acts, act{kind: actSeen, account: a, row: r})
+}
+
 // with gives the version after a change. Only one goroutine at a time may make
 // versions of a mailbox, always from the newest one: it appends to columns that
 // older versions share, beyond their length.
@@ -40,6 +62,7 @@ func (v *Version) with(c *change) *Version {
 	n := &Version{
 		Mailbox: v.Mailbox, UIDValidity: v.UIDValidity, UIDNext: v.UIDNext, ModSeq: v.ModSeq,
 		Keywords: v.Keywords, Unseen: v.Unseen, Deleted: v.Deleted, Octets: v.Octets,
+		PerUser: c.perUser, Forgotten: max(v.Forgotten, c.forgotten),
 	}
 	if c.dropped {
 		n.Dropped, n.Unseen, n.Deleted, n.Octets, n.ModSeq = true, 0, 0, 0, v.ModSeq+1
@@ -50,10 +73,14 @@ func (v *Version) with(c *change) *Version {
 		n.Keywords = append(slices.Clip(v.Keywords), c.keywords...)
 	}
 	e := newEditor(n, v.chunks, c.modseq)
+	e.sets.of = v.seen
 	for i := range c.acts {
 		e.apply(&c.acts[i])
 	}
 	n.chunks = e.compact()
+	if c.perUser {
+		n.seen = e.sets.done()
+	}
 	n.index()
 	return n
 }
@@ -76,6 +103,7 @@ type editor struct {
 	ends   []UID // no UID of a chunk is above its end; ascending, also when chunks are emptied
 	modseq ModSeq
 	shrank bool
+	sets   sets
 }
 
 func newEditor(v *Version, chunks []*chunk, modseq ModSeq) *editor {
@@ -87,9 +115,19 @@ func newEditor(v *Version, chunks []*chunk, modseq ModSeq) *editor {
 }
 
 func (e *editor) apply(a *act) {
-	if a.kind == actAdd {
+	switch a.kind {
+	case actAdd:
 		e.push(a.row)
+		if a.row.Flags&Seen != 0 {
+			e.sets.putAll(a.row.UID, true)
+		}
 		return
+	case actOwn:
+		e.sets.make(a.account, a.own)
+		return
+	case actRemove:
+		e.sets.putAll(a.row.UID, false)
+	case actReflag, actSeen:
 	}
 	c, _ := slices.BinarySearch(e.ends, a.row.UID)
 	if c == len(e.chunks) {
@@ -97,6 +135,12 @@ func (e *editor) apply(a *act) {
 	}
 	i, ok := slices.BinarySearch(e.chunks[c].uid, a.row.UID)
 	if !ok {
+		return
+	}
+	if a.kind == actSeen {
+		ch := e.writableFlags(c)
+		ch.modseq[i], ch.top = e.modseq, e.modseq
+		e.sets.edit(a.account).put(a.row.UID, a.row.Flags&Seen != 0)
 		return
 	}
 	if a.kind == actReflag {

@@ -53,9 +53,11 @@ func Hold(known, current *Version) *Version {
 	}
 	v := &Version{
 		Mailbox: current.Mailbox, UIDValidity: current.UIDValidity, UIDNext: current.UIDNext, ModSeq: current.ModSeq,
-		Keywords: current.Keywords, Dropped: current.Dropped,
+		Keywords: current.Keywords, Dropped: current.Dropped, PerUser: current.PerUser, Forgotten: current.Forgotten,
+		seen: current.seen, mine: current.mine,
 	}
-	var last *chunk // the chunk being filled, nil when the last one is shared
+	var kept *seenEditor // of what is gone but was seen
+	var last *chunk      // the chunk being filled, nil when the last one is shared
 	var d delta
 	walk(known, current, func(old, now cursor) {
 		from := now
@@ -68,6 +70,12 @@ func Hold(known, current *Version) *Version {
 		}
 		r := from.ch.row(from.i)
 		last.push(r)
+		if now.ch == nil && v.mine != nil && known.row(from.ch, from.i).Flags&Seen != 0 {
+			if kept == nil {
+				kept = v.mine.edit()
+			}
+			kept.put(r.UID, true)
+		}
 		d.count(1, r.Flags, r.Size)
 	}, func(shared *chunk) {
 		v.chunks = append(v.chunks, shared)
@@ -78,6 +86,12 @@ func Hold(known, current *Version) *Version {
 	})
 	v.Unseen, v.Deleted, v.Octets = d.unseen, d.deleted, d.octets
 	v.index()
+	if kept != nil {
+		v.mine = kept.done()
+	}
+	if v.mine != nil {
+		v.Unseen = int64(v.length) - v.mine.count()
+	}
 	return v
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"vanthu/internal/directory"
 	"vanthu/internal/sqldb"
 )
 
@@ -70,6 +71,7 @@ type newEntry struct {
 	flags       FlagSet
 	date, saved int64
 	size        int64
+	by          directory.AccountID // whose \Seen is in flags; 0: everybody's
 }
 
 const qInsertEntry = `
@@ -80,6 +82,15 @@ func (s *Store) deliver(ctx context.Context, p *pending, mailbox MailboxID, e ne
 	owner, err := s.owner(ctx, p, mailbox)
 	if err != nil {
 		return 0, err
+	}
+	own := false
+	if e.flags&Seen != 0 {
+		if own, err = s.perUser(ctx, p, mailbox); err != nil {
+			return 0, err
+		}
+		if own && e.by != 0 {
+			e.flags &^= Seen
+		}
 	}
 	if err := s.use(ctx, p.tx, owner, e.size, 1); err != nil {
 		return 0, err
@@ -93,7 +104,15 @@ func (s *Store) deliver(ctx context.Context, p *pending, mailbox MailboxID, e ne
 	if err != nil {
 		return 0, err
 	}
-	return uid, s.insert(ctx, p.tx, c, uid, e)
+	err = s.insert(ctx, p.tx, c, uid, e)
+	switch {
+	case err != nil || !own:
+	case e.by != 0:
+		err = s.see(ctx, p, c, e.by, uid, true)
+	default:
+		err = s.seeAll(ctx, p, mailbox, uid)
+	}
+	return uid, err
 }
 
 // insert writes the row of an entry and records it for the hot state.
@@ -130,7 +149,8 @@ func (p *pending) size(ctx context.Context, msg MessageID) (int64, error) {
 type Item struct {
 	Body  *Finished
 	Flags Flags
-	Date  time.Time // INTERNALDATE; zero means now
+	Date  time.Time           // INTERNALDATE; zero means now
+	By    directory.AccountID // whose \Seen is in Flags where each account has its own; 0: everybody's
 }
 
 // Append stores messages and puts them into one mailbox, all or none, in one
@@ -151,6 +171,7 @@ func (s *Store) Append(ctx context.Context, mailbox MailboxID, items ...Item) (u
 // does.
 func (s *Store) Put(ctx context.Context, tx *sqldb.Tx, mailbox MailboxID, items ...Item) ([]UID, error) {
 	now := s.opt.Now()
+	p := s.pending(tx)
 	uids := make([]UID, len(items))
 	for i, it := range items {
 		msg, err := s.Store(ctx, tx, it.Body, nil, now)
@@ -161,7 +182,11 @@ func (s *Store) Put(ctx context.Context, tx *sqldb.Tx, mailbox MailboxID, items 
 		if err != nil {
 			return nil, err
 		}
-		if uids[i], err = s.Deliver(ctx, tx, mailbox, msg, bits, it.Date); err != nil {
+		e := newEntry{msg: msg, flags: bits, date: sqldb.Micros(it.Date), saved: sqldb.Micros(now), size: it.Body.Size, by: it.By}
+		if it.Date.IsZero() {
+			e.date = e.saved
+		}
+		if uids[i], err = s.deliver(ctx, p, mailbox, e); err != nil {
 			return nil, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"vanthu/internal/directory"
 	"vanthu/internal/sqldb"
 )
 
@@ -28,6 +29,9 @@ type FlagChange struct {
 	// (RFC 7162, section 3.1.3; 0 is a value of its own there).
 	Conditional    bool
 	UnchangedSince ModSeq
+	// By is whose \Seen is meant where each account has its own; 0 is that of
+	// all who have never changed theirs.
+	By directory.AccountID
 }
 
 // Reflagged is an entry with its new flags.
@@ -66,6 +70,19 @@ func anyUnchanged(ctx context.Context, r sqldb.Reader, mailbox MailboxID, set UI
 	return false, nil
 }
 
+// masks gives the bits that stay and those that are set.
+func (ch *FlagChange) masks(bits FlagSet) (keep, on FlagSet) {
+	keep, on = ^FlagSet(0), bits
+	switch ch.Op {
+	case AddFlags:
+	case RemoveFlags:
+		keep, on = ^bits, 0
+	case ReplaceFlags:
+		keep = 0
+	}
+	return keep | ch.Protect, on &^ ch.Protect
+}
+
 // SetFlags changes the flags of the entries in set. Whether an entry is
 // protected is decided here, inside the transaction. It fails with
 // [ErrNoMailbox], [ErrBadKeyword] or [ErrTooManyKeywords]; removing a keyword
@@ -87,15 +104,12 @@ func (s *Store) SetFlags(ctx context.Context, tx *sqldb.Tx, mailbox MailboxID, s
 	if err != nil {
 		return FlagResult{}, err
 	}
-	keep, on := ^FlagSet(0), bits
-	switch ch.Op {
-	case AddFlags:
-	case RemoveFlags:
-		keep, on = ^bits, 0
-	case ReplaceFlags:
-		keep = 0
+	keep, on := ch.masks(bits)
+	if own, err := s.perUser(ctx, p, mailbox); err != nil {
+		return FlagResult{}, err
+	} else if own && ch.By != 0 {
+		return s.setOwnFlags(ctx, p, mailbox, set, ownChange{by: ch.By, keep: keep, on: on, limit: limit})
 	}
-	keep, on = keep|ch.Protect, on&^ch.Protect
 	var res FlagResult
 	var d delta
 	counts := make([]int, len(set))

@@ -140,7 +140,7 @@ func (s *hotSet) loadedWith(h *Hot, v *Version, err error) {
 			v = v.after(c)
 		}
 		h.current.Store(v)
-		s.count(h, v.Len())
+		s.count(h, v.rowsOf())
 		if v.Dropped {
 			delete(s.boxes, h.id)
 		}
@@ -178,7 +178,7 @@ func (s *hotSet) apply(c *change) {
 	}
 	v = v.after(c)
 	h.current.Store(v)
-	s.count(h, v.Len())
+	s.count(h, v.rowsOf())
 	if c.dropped {
 		// Who has it open keeps the empty version; the id never comes back.
 		s.rows -= h.size
@@ -301,7 +301,12 @@ func loadVersion(ctx context.Context, r sqldb.Reader, id MailboxID) (*Version, e
 	}
 	v := &Version{
 		Mailbox: id, UIDValidity: m.UIDValidity, UIDNext: m.UIDNext, ModSeq: m.ModSeq, Keywords: names,
-		Unseen: m.Unseen, Deleted: m.Deleted, Octets: m.Octets,
+		Unseen: m.Unseen, Deleted: m.Deleted, Octets: m.Octets, PerUser: m.PerUser, Forgotten: m.forgotten,
+	}
+	if m.PerUser {
+		if v.seen, err = loadSeen(ctx, r, id); err != nil {
+			return nil, err
+		}
 	}
 	rows, err := r.Query(ctx, qLoad, int64(id))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"vanthu/internal/directory"
 	"vanthu/internal/sqldb"
 )
 
@@ -53,6 +54,17 @@ func (s *Store) Copy(ctx context.Context, tx *sqldb.Tx, from MailboxID, set UIDS
 // CopyWithout is Copy that leaves out flags, of which drop holds the bits in
 // the mailbox they are copied from.
 func (s *Store) CopyWithout(ctx context.Context, tx *sqldb.Tx, from MailboxID, set UIDSet, to MailboxID, drop FlagSet) (Copied, error) {
+	return s.CopyAs(ctx, tx, from, set, to, Carry{Drop: drop})
+}
+
+// Carry says what entries take with them to another mailbox.
+type Carry struct {
+	Drop FlagSet             // flags that are left out, by their bits in the mailbox they come from
+	By   directory.AccountID // who copies or moves: his \Seen goes along where each account has its own; 0: nobody
+}
+
+// CopyAs is Copy by somebody.
+func (s *Store) CopyAs(ctx context.Context, tx *sqldb.Tx, from MailboxID, set UIDSet, to MailboxID, with Carry) (Copied, error) {
 	p := s.pending(tx)
 	list, err := entries(ctx, tx, from, set)
 	if err != nil {
@@ -62,7 +74,15 @@ func (s *Store) CopyWithout(ctx context.Context, tx *sqldb.Tx, from MailboxID, s
 	if err != nil {
 		return Copied{}, err
 	}
-	return s.place(ctx, p, from, strip(list, drop), to, owner, Owner{})
+	source, err := s.owner(ctx, p, from)
+	if err != nil {
+		return Copied{}, err
+	}
+	sees, err := s.carrySeen(ctx, p, transfer{from: from, to: to, among: source == owner, with: with}, list)
+	if err != nil {
+		return Copied{}, err
+	}
+	return s.place(ctx, p, from, sees.apply(strip(list, with.Drop)), to, sees, owner, Owner{})
 }
 
 // Move is Copy followed by the removal of the originals, in one step: no
@@ -85,6 +105,11 @@ func strip(list []stored, drop FlagSet) []stored {
 
 // MoveWithout is to Move what CopyWithout is to Copy.
 func (s *Store) MoveWithout(ctx context.Context, tx *sqldb.Tx, from MailboxID, set UIDSet, to MailboxID, drop FlagSet) (Copied, error) {
+	return s.MoveAs(ctx, tx, from, set, to, Carry{Drop: drop})
+}
+
+// MoveAs is Move by somebody.
+func (s *Store) MoveAs(ctx context.Context, tx *sqldb.Tx, from MailboxID, set UIDSet, to MailboxID, with Carry) (Copied, error) {
 	p := s.pending(tx)
 	list, err := entries(ctx, tx, from, set)
 	if err != nil {
@@ -98,7 +123,11 @@ func (s *Store) MoveWithout(ctx context.Context, tx *sqldb.Tx, from MailboxID, s
 	if err != nil {
 		return Copied{}, err
 	}
-	res, err := s.place(ctx, p, from, strip(list, drop), to, target, source)
+	sees, err := s.carrySeen(ctx, p, transfer{from: from, to: to, among: source == target, with: with}, list)
+	if err != nil {
+		return Copied{}, err
+	}
+	res, err := s.place(ctx, p, from, sees.apply(strip(list, with.Drop)), to, sees, target, source)
 	if err != nil || len(list) == 0 {
 		return res, err
 	}
@@ -120,7 +149,9 @@ func (s *Store) MoveEntry(ctx context.Context, tx *sqldb.Tx, from MailboxID, uid
 
 // place adds entries of mailbox from to mailbox to. When giver is an owner, the
 // usage passes from it to owner, otherwise owner uses more.
-func (s *Store) place(ctx context.Context, p *pending, from MailboxID, list []stored, to MailboxID, owner, giver Owner) (Copied, error) {
+func (s *Store) place(
+	ctx context.Context, p *pending, from MailboxID, list []stored, to MailboxID, sees carried, owner, giver Owner,
+) (Copied, error) {
 	if len(list) == 0 {
 		return Copied{}, nil
 	}
@@ -160,13 +191,13 @@ func (s *Store) place(ctx context.Context, p *pending, from MailboxID, list []st
 		}
 		uid++
 	}
-	return res, nil
+	return res, sees.note(ctx, s, p, c, res.To)
 }
 
 const (
 	qTombstones = `
-INSERT INTO expunged (mailbox_id, modseq, uid)
-SELECT mailbox_id, $1, uid FROM entry WHERE mailbox_id = $2 AND uid >= $3 AND uid <= $4`
+INSERT INTO expunged (mailbox_id, modseq, uid, at_us)
+SELECT mailbox_id, $1, uid, $2 FROM entry WHERE mailbox_id = $3 AND uid >= $4 AND uid <= $5`
 	qOrphans = `
 INSERT INTO message_orphan (message_id, since_us)
 SELECT DISTINCT message_id, $1 FROM entry WHERE mailbox_id = $2 AND uid >= $3 AND uid <= $4
@@ -187,8 +218,9 @@ func (s *Store) take(ctx context.Context, p *pending, mailbox MailboxID, list []
 	if err != nil {
 		return err
 	}
+	now := sqldb.Micros(s.opt.Now())
 	for _, r := range set {
-		if _, err := p.tx.Exec(ctx, qTombstones, int64(c.modseq), int64(mailbox), int64(r.First), int64(r.Last)); err != nil {
+		if _, err := p.tx.Exec(ctx, qTombstones, int64(c.modseq), now, int64(mailbox), int64(r.First), int64(r.Last)); err != nil {
 			return fmt.Errorf("leave tombstones in mailbox %d: %w", mailbox, err)
 		}
 		if _, err := p.tx.Exec(ctx, qDeleteEntries, int64(mailbox), int64(r.First), int64(r.Last)); err != nil {
@@ -197,6 +229,9 @@ func (s *Store) take(ctx context.Context, p *pending, mailbox MailboxID, list []
 	}
 	for _, e := range list {
 		c.remove(e.uid)
+	}
+	if c.perUser {
+		return s.forgetSeen(ctx, p, mailbox, list)
 	}
 	return nil
 }

@@ -58,6 +58,11 @@ func parents(name string) []string {
 	return list
 }
 
+// above gives the name of the level above, "" at the top.
+func above(name string) string {
+	return name[:max(strings.LastIndexByte(name, '/'), 0)]
+}
+
 // below reports whether child lies under the level parent.
 func below(child, parent string) bool {
 	return len(child) > len(parent) && child[len(parent)] == '/' && strings.HasPrefix(child, parent)

@@ -181,6 +181,9 @@ func defaults(m *Mailbox) []Grant {
 		return nil
 	}
 	look := RightLookup | RightRead
+	if m.PerUser {
+		look |= RightSeen // it is nobody else's
+	}
 	work := look | RightSeen | RightWrite | RightMark | RightExpunge
 	switch m.Role {
 	case RoleGroup, RoleRefused:

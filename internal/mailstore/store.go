@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vanthu/internal/blob"
+	"vanthu/internal/directory"
 	"vanthu/internal/fault"
 	"vanthu/internal/mail"
 	"vanthu/internal/sqldb"
@@ -50,7 +51,8 @@ type Store struct {
 	claims   claims
 	index    index
 	acl      atomic.Pointer[ACL]
-	buffers  sync.Pool // of *[]byte, for incoming bodies
+	anyOwn   atomic.Bool // some mailbox has or may have an own \Seen for each account
+	buffers  sync.Pool   // of *[]byte, for incoming bodies
 }
 
 // Open makes a Store on an open database and blob store. It fails with
@@ -83,6 +85,9 @@ func Open(ctx context.Context, db *sqldb.DB, blobs *blob.Store, opt Options) (*S
 		return nil, err
 	}
 	if err := s.loadACL(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.loadModes(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -161,6 +166,8 @@ type pending struct {
 	owners map[MailboxID]Owner
 	trees  map[Owner]bool // whose list of mailboxes or subscriptions changed
 	rights map[MailboxID]shared
+	modes  map[MailboxID]bool // mailboxes whose \Seen has become each account's own, or not any more
+	seen   map[MailboxID]map[directory.AccountID]*seenTx
 }
 
 // pending gives the bookkeeping of tx. A transaction that was undone leaves
@@ -170,7 +177,7 @@ func (s *Store) pending(tx *sqldb.Tx) *pending {
 	if s.cur == nil || s.cur.tx != tx {
 		p := &pending{
 			tx: tx, boxes: map[MailboxID]*change{}, sizes: map[MessageID]int64{},
-			owners: map[MailboxID]Owner{}, trees: map[Owner]bool{}, rights: map[MailboxID]shared{},
+			owners: map[MailboxID]Owner{}, trees: map[Owner]bool{}, rights: map[MailboxID]shared{}, modes: map[MailboxID]bool{},
 		}
 		s.cur = p
 		tx.OnCommit(func() { s.publish(p) })
@@ -188,7 +195,7 @@ func (s *Store) publish(p *pending) {
 	for o := range p.trees {
 		s.folders.forget(o)
 	}
-	s.publishRights(p.rights) // before anybody is told of the changes
+	s.publishRights(p.rights, len(p.modes) > 0) // before anybody is told of the changes
 	for _, c := range p.boxes {
 		s.hot.apply(c)
 	}
@@ -199,6 +206,7 @@ func (s *Store) publish(p *pending) {
 type delta struct {
 	uids                              int64
 	messages, unseen, deleted, octets int64
+	private                           bool // nothing but some account's own \Seen
 }
 
 // count adds n entries (1 or -1) with flags f and the given size.
@@ -231,9 +239,10 @@ func (d *delta) reflag(before, after FlagSet) {
 
 const qBump = `
 UPDATE mailbox SET uid_next = uid_next + $1, modseq = modseq + $2, messages = messages + $3,
-  unseen = unseen + $4, deleted = deleted + $5, octets = octets + $6
-WHERE id = $7 AND selectable = 1 AND uid_next <= $8
-RETURNING uid_next, modseq`
+  unseen = unseen + $4, deleted = deleted + $5, octets = octets + $6,
+  public_modseq = CASE WHEN $7 = 1 THEN public_modseq ELSE modseq + $2 END
+WHERE id = $8 AND selectable = 1 AND uid_next <= $9
+RETURNING uid_next, modseq, seen_mode`
 
 // bump applies d to the mailbox and gives the record of its changes in this
 // transaction, with the mod-sequence taken. first is the first of d.uids new
@@ -244,8 +253,12 @@ func (s *Store) bump(ctx context.Context, p *pending, id MailboxID, d delta) (c 
 	if c == nil {
 		step = 1
 	}
-	var next, modseq int64
-	err = p.tx.QueryRow(ctx, qBump, d.uids, step, d.messages, d.unseen, d.deleted, d.octets, int64(id), math.MaxUint32-d.uids).Scan(&next, &modseq)
+	var next, modseq, mode, private int64
+	if d.private {
+		private = 1
+	}
+	row := p.tx.QueryRow(ctx, qBump, d.uids, step, d.messages, d.unseen, d.deleted, d.octets, private, int64(id), math.MaxUint32-d.uids)
+	err = row.Scan(&next, &modseq, &mode)
 	if sqldb.NoRows(err) {
 		return nil, 0, s.whyNotBumped(ctx, p.tx, id)
 	}
@@ -256,7 +269,7 @@ func (s *Store) bump(ctx context.Context, p *pending, id MailboxID, d delta) (c 
 		c = &change{mailbox: id}
 		p.boxes[id] = c
 	}
-	c.modseq, c.uidNext = ModSeq(modseq), UID(next)
+	c.modseq, c.uidNext, c.perUser = ModSeq(modseq), UID(next), mode != 0
 	return c, UID(next - d.uids), nil
 }
 

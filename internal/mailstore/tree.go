@@ -24,26 +24,27 @@ func scanAll(rows *sql.Rows, one func(scan func(...any) error) error) (err error
 const (
 	qMailboxes = `
 SELECT id, account_id, unit_id, name, use, role, selectable, uid_validity, uid_next, modseq,
-  messages, unseen, deleted, octets, created_us
+  messages, unseen, deleted, octets, created_us, seen_mode, public_modseq, forgotten_modseq
 FROM mailbox WHERE account_id = $1 AND unit_id = $2 ORDER BY name`
 	qMailbox = `
 SELECT id, account_id, unit_id, name, use, role, selectable, uid_validity, uid_next, modseq,
-  messages, unseen, deleted, octets, created_us
+  messages, unseen, deleted, octets, created_us, seen_mode, public_modseq, forgotten_modseq
 FROM mailbox WHERE id = $1`
 	qMailboxNamed = `
 SELECT id, account_id, unit_id, name, use, role, selectable, uid_validity, uid_next, modseq,
-  messages, unseen, deleted, octets, created_us
+  messages, unseen, deleted, octets, created_us, seen_mode, public_modseq, forgotten_modseq
 FROM mailbox WHERE account_id = $1 AND unit_id = $2 AND name = $3`
 )
 
 func scanMailbox(scan func(...any) error) (m Mailbox, err error) {
-	var id, account, unit, selectable, validity, next, modseq, created int64
+	var id, account, unit, selectable, validity, next, modseq, created, mode, public, forgotten int64
 	var use, role string
 	err = scan(&id, &account, &unit, &m.Name, &use, &role, &selectable, &validity, &next, &modseq,
-		&m.Messages, &m.Unseen, &m.Deleted, &m.Octets, &created)
+		&m.Messages, &m.Unseen, &m.Deleted, &m.Octets, &created, &mode, &public, &forgotten)
 	m.ID, m.Owner = MailboxID(id), Owner{Account: directory.AccountID(account), Unit: directory.UnitID(unit)}
 	m.Use, m.Role, m.Selectable = Use(use), FolderRole(role), selectable != 0
 	m.UIDValidity, m.UIDNext, m.ModSeq, m.Created = uint32(validity), UID(next), ModSeq(modseq), sqldb.Time(created)
+	m.PerUser, m.Visible, m.public, m.forgotten = mode != 0, m.ModSeq, ModSeq(public), ModSeq(forgotten)
 	return m, err
 }
 
@@ -132,11 +133,13 @@ ON CONFLICT (account_id, unit_id) DO UPDATE SET uid_validity =
 RETURNING uid_validity`
 	qInsertMailbox = `
 INSERT INTO mailbox (account_id, unit_id, name, use, role, selectable, uid_validity, uid_next, modseq,
-  messages, unseen, deleted, octets, created_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 1, 1, 0, 0, 0, 0, $8) RETURNING id`
+  messages, unseen, deleted, octets, created_us, public_modseq, seen_mode)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 1, 1, 0, 0, 0, 0, $8, 1,
+  coalesce((SELECT seen_mode FROM mailbox WHERE account_id = $1 AND unit_id = $2 AND name = $9), 0)) RETURNING id`
 )
 
-// insertMailbox adds a mailbox. UIDVALIDITY is the time in seconds, and above
+// insertMailbox adds a mailbox; whether \Seen is each account's own is taken
+// over from the one above it. UIDVALIDITY is the time in seconds, and above
 // every earlier one of the owner: a name that comes back, or that another
 // mailbox is renamed to, always shows a value its clients have not seen.
 func (s *Store) insertMailbox(ctx context.Context, p *pending, o Owner, f folder) (MailboxID, error) {
@@ -150,7 +153,7 @@ func (s *Store) insertMailbox(ctx context.Context, p *pending, o Owner, f folder
 	}
 	var id int64
 	err = p.tx.QueryRow(ctx, qInsertMailbox, int64(o.Account), int64(o.Unit), f.name, string(f.use), string(f.role), selectable,
-		int64(validity), sqldb.Micros(s.opt.Now())).Scan(&id)
+		int64(validity), sqldb.Micros(s.opt.Now()), above(f.name)).Scan(&id)
 	if sqldb.IsUnique(err) {
 		return 0, ErrExists
 	}
@@ -300,8 +303,8 @@ ON CONFLICT (message_id) DO UPDATE SET since_us = excluded.since_us`
 	qDropEntries       = `DELETE FROM entry WHERE mailbox_id = $1`
 	qInsertPlaceholder = `
 INSERT INTO mailbox (account_id, unit_id, name, use, role, selectable, uid_validity, uid_next, modseq,
-  messages, unseen, deleted, octets, created_us)
-VALUES ($1, $2, $3, '', '', 0, $4, 1, 1, 0, 0, 0, 0, $5)`
+  messages, unseen, deleted, octets, created_us, public_modseq, seen_mode)
+VALUES ($1, $2, $3, '', '', 0, $4, 1, 1, 0, 0, 0, 0, $5, 1, $6)`
 )
 
 // DeleteMailbox removes a mailbox with all it holds. If there are mailboxes
@@ -335,7 +338,11 @@ func (s *Store) DeleteMailbox(ctx context.Context, id MailboxID) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, qInsertPlaceholder, int64(m.Owner.Account), int64(m.Owner.Unit), m.Name, int64(validity), sqldb.Micros(s.opt.Now()))
+		mode := int64(0)
+		if m.PerUser {
+			mode = 1
+		}
+		_, err = tx.Exec(ctx, qInsertPlaceholder, int64(m.Owner.Account), int64(m.Owner.Unit), m.Name, int64(validity), sqldb.Micros(s.opt.Now()), mode)
 		if err != nil {
 			return fmt.Errorf("keep the level %d: %w", id, err)
 		}
@@ -351,7 +358,7 @@ func (s *Store) drop(ctx context.Context, p *pending, m Mailbox) error {
 	if _, err := p.tx.Exec(ctx, qOrphanAll, sqldb.Micros(s.opt.Now()), int64(m.ID)); err != nil {
 		return fmt.Errorf("empty mailbox %d: %w", m.ID, err)
 	}
-	for _, q := range []string{qDropEntries, qDropTombstones, qDropKeywords, qDropAnnotations, qDropMailbox} {
+	for _, q := range []string{qDropEntries, qDropTombstones, qDropKeywords, qDropAnnotations, qDropSeenParts, qDropSeen, qDropMailbox} {
 		if _, err := p.tx.Exec(ctx, q, int64(m.ID)); err != nil {
 			return fmt.Errorf("delete mailbox %d: %w", m.ID, err)
 		}

@@ -107,6 +107,9 @@ func Verify(ctx context.Context, r sqldb.Reader, blobs *blob.Store, opt VerifyOp
 			return v.rep, fmt.Errorf("verify mail store: %w", err)
 		}
 	}
+	if err := v.seen(ctx); err != nil {
+		return v.rep, fmt.Errorf("verify mail store: %w", err)
+	}
 	if err := v.messages(ctx); err != nil {
 		return v.rep, fmt.Errorf("verify mail store: %w", err)
 	}

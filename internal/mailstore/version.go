@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"vanthu/internal/directory"
 )
 
 // chunkLen is the most rows of a chunk. A change copies the touched columns of
@@ -37,6 +39,11 @@ type Version struct {
 	Deleted     int64    // entries with \Deleted
 	Octets      int64    // sum of the sizes
 	Dropped     bool     // the mailbox does not exist any more; there are no entries
+	PerUser     bool     // \Seen is each account's own, see [Version.As]
+	Forgotten   ModSeq   // tombstones up to it are not complete, see [Store.Vanished]
+
+	seen map[directory.AccountID]*seenSet // of accounts that have changed their own \Seen
+	mine *seenSet                         // of who looks; nil: the bits of the rows
 
 	chunks []*chunk
 	starts []int // rows before each chunk
@@ -68,7 +75,7 @@ func (v *Version) Len() int { return v.length }
 // At gives the message with sequence number seq, 1 ≤ seq ≤ Len.
 func (v *Version) At(seq int) Row {
 	c := v.chunkOf(seq - 1)
-	return v.chunks[c].row(seq - 1 - v.starts[c])
+	return v.row(v.chunks[c], seq-1-v.starts[c])
 }
 
 // chunkOf gives the chunk that holds row i, counted from 0.
@@ -117,7 +124,7 @@ func (v *Version) Rows(first, last int) iter.Seq2[int, Row] {
 		i := first - 1 - v.starts[c]
 		for seq := first; seq <= last; c++ {
 			for ch := v.chunks[c]; i < ch.len() && seq <= last; i++ {
-				if !yield(seq, ch.row(i)) {
+				if !yield(seq, v.row(ch, i)) {
 					return
 				}
 				seq++
@@ -152,7 +159,7 @@ func (v *Version) ChangedSince(since ModSeq) iter.Seq2[int, Row] {
 				continue
 			}
 			for i, m := range ch.modseq {
-				if m > since && !yield(v.starts[c]+i+1, ch.row(i)) {
+				if m > since && !yield(v.starts[c]+i+1, v.row(ch, i)) {
 					return
 				}
 			}
@@ -163,6 +170,14 @@ func (v *Version) ChangedSince(since ModSeq) iter.Seq2[int, Row] {
 // FirstWithout gives the sequence number of the first message without flag f,
 // 0 when there is none: the UNSEEN of RFC 3501.
 func (v *Version) FirstWithout(f FlagSet) int {
+	if v.mine != nil && f&Seen != 0 {
+		for seq, r := range v.Rows(1, v.length) {
+			if r.Flags&f == 0 {
+				return seq
+			}
+		}
+		return 0
+	}
 	for c, ch := range v.chunks {
 		for i, have := range ch.flags {
 			if have&f == 0 {
