@@ -117,7 +117,7 @@ func (a *appender) wrong() error {
 
 // message reads one message with its options and keeps it. The first one decides about the mailbox.
 func (a *appender) message() error {
-	var it mailstore.Item
+	it := mailstore.Item{By: a.s.user.ID}
 	if err := a.options(&it); err != nil {
 		return err
 	}

@@ -105,11 +105,11 @@ func (s *session) transfer(move bool) (mailstore.Mailbox, mailstore.Copied, erro
 	}
 	var pairs mailstore.Copied
 	err = s.srv.be.Store.Update(s.ctx, func(tx *sqldb.Tx) (err error) {
-		act := s.srv.be.Store.CopyWithout
+		act := s.srv.be.Store.CopyAs
 		if move {
-			act = s.srv.be.Store.MoveWithout
+			act = s.srv.be.Store.MoveAs
 		}
-		pairs, err = act(s.ctx, tx, b.id, mailstore.UIDs(uids...), target.ID, ^mayFlag(p.rights))
+		pairs, err = act(s.ctx, tx, b.id, mailstore.UIDs(uids...), target.ID, mailstore.Carry{Drop: ^mayFlag(p.rights), By: s.user.ID})
 		return err
 	})
 	if err != nil {

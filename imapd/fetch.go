@@ -188,7 +188,7 @@ func (f *fetcher) markSeen() {
 	set := mailstore.UIDs(unseen...)
 	err := f.s.srv.be.Store.Update(f.s.ctx, func(tx *sqldb.Tx) error {
 		_, err := f.s.srv.be.Store.SetFlags(f.s.ctx, tx, f.b.id, set,
-			mailstore.FlagChange{Op: mailstore.AddFlags, Flags: mailstore.Flags{System: mailstore.Seen}})
+			mailstore.FlagChange{Op: mailstore.AddFlags, Flags: mailstore.Flags{System: mailstore.Seen}, By: f.s.user.ID})
 		return err
 	})
 	if err != nil {

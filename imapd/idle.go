@@ -62,6 +62,9 @@ func (s *session) startPush() (stop func()) {
 			s.c.Kill()
 			return
 		}
+		if s.box.othersOnly() {
+			return
+		}
 		lines := s.box.update(nil, true, nil)
 		if len(lines) == 0 {
 			return

@@ -224,7 +224,7 @@ func (r *listRequest) selects(n *node) bool {
 func (s *session) tree(r *listRequest) ([]node, error) {
 	var tree []node
 	add := func(prefix string, owner mailstore.Owner) error {
-		boxes, err := s.srv.be.Store.List(s.ctx, owner)
+		boxes, err := s.srv.be.Store.ListFor(s.ctx, owner, s.user.ID)
 		for i := range boxes {
 			if may := s.rightsOn(&boxes[i]); may.Has(mailstore.RightLookup) {
 				tree = append(tree, node{name: prefix + boxes[i].Name, box: &boxes[i], exists: true, rights: may})

@@ -146,7 +146,8 @@ func (s *session) searchEach(r *searchRequest, tag string, from *sources, list [
 			if err != nil {
 				return out, err
 			}
-			b = &box{id: n.box.ID, owner: n.box.Owner, hot: hot, known: hot.Version()}
+			b = &box{id: n.box.ID, owner: n.box.Owner, hot: hot, viewer: s.user.ID}
+			b.known = b.newest()
 		}
 		hits, err := s.searchBox(b, r.program)
 		if b != s.box {

@@ -141,7 +141,7 @@ func (s *session) lookup(name string) (mailstore.Mailbox, place, error) {
 	if p.name == "" {
 		return mailstore.Mailbox{}, p, mailstore.ErrNoMailbox
 	}
-	m, err := s.srv.be.Store.Lookup(s.ctx, p.owner, p.name)
+	m, err := s.srv.be.Store.LookupFor(s.ctx, p.owner, p.name, s.user.ID)
 	if err != nil {
 		return m, p, err
 	}

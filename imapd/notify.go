@@ -63,7 +63,7 @@ type watched struct {
 	name     string
 	messages int64
 	uidNext  mailstore.UID
-	modseq   mailstore.ModSeq
+	modseq   mailstore.ModSeq // of what the account can see
 	wants    events
 }
 

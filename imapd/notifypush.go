@@ -109,6 +109,9 @@ func (s *session) pushSelected(g *eventGroup) bool {
 		return true
 	}
 	before := s.box.known
+	if s.box.othersOnly() {
+		return true
+	}
 	lines := s.tellBox(g.filter == "SELECTED")
 	if len(lines) == 0 {
 		return true
@@ -216,7 +219,7 @@ func (n *notification) compare(s *session, tree []node, r *listRequest, first bo
 			if !nd.rights.Has(mailstore.RightRead) {
 				wants &^= messageEvents
 			}
-			now := watched{nd.name, b.Messages, b.UIDNext, b.ModSeq, wants}
+			now := watched{nd.name, b.Messages, b.UIDNext, b.Visible, wants}
 			known[b.ID] = now
 			renamed := had && old.name != now.name
 			if !first && wants&mailboxName != 0 && (!had || renamed) {

@@ -64,8 +64,9 @@ func (s *session) Select(_ string, opt *imap.SelectOptions) (data *imap.SelectDa
 	}
 	b := &box{
 		id: m.ID, owner: m.Owner, role: m.Role, rights: p.rights, examined: s.req.verb == "EXAMINE", readOnly: opt.ReadOnly,
-		hot: hot, known: hot.Version(), sync: &s.sync,
+		hot: hot, viewer: s.user.ID, sync: &s.sync,
 	}
+	b.known = b.newest()
 	b.safe = b.known.ModSeq
 	resync := s.req.qresync
 	var gone mailstore.UIDSet

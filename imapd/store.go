@@ -125,7 +125,7 @@ func (s *session) Store(*imapserver.FetchWriter, imap.NumSet, *imap.StoreFlags, 
 	var done mailstore.FlagResult
 	err = s.srv.be.Store.Update(s.ctx, func(tx *sqldb.Tx) (err error) {
 		done, err = s.srv.be.Store.SetFlags(s.ctx, tx, b.id, set, mailstore.FlagChange{
-			Op: a.op, Flags: a.flags, Conditional: a.conditional, UnchangedSince: a.unchanged, Protect: ^may,
+			Op: a.op, Flags: a.flags, Conditional: a.conditional, UnchangedSince: a.unchanged, Protect: ^may, By: s.user.ID,
 		})
 		return err
 	})
@@ -146,7 +146,7 @@ func (s *session) stored(set, failed mailstore.UIDSet) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, a := s.box, &s.req.store
-	before, now := b.known, b.hot.Version()
+	before, now := b.known, b.newest()
 	bits := bitsOf(a.flags, now.Keywords)
 	var quiet []mailstore.UID // changed as the client must expect
 	lines := b.update(nil, false, func(_ int, row mailstore.Row) bool {

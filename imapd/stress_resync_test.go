@@ -116,7 +116,7 @@ func (m *model) syncStep() {
 // reconnect drops the connection and comes back with what the client knew.
 func (m *model) reconnect() {
 	m.c.Close()
-	m.client = m.sync.w.login("canbo")
+	m.client = m.sync.w.login(m.who)
 	m.ok("ENABLE QRESYNC")
 	known := ""
 	if m.rnd.IntN(2) == 0 && len(m.list) > 0 {
@@ -128,7 +128,7 @@ func (m *model) reconnect() {
 	}
 	m.sync.earlier = nil
 	old := m.list
-	untagged, tagged := m.do(fmt.Sprintf("SELECT INBOX (QRESYNC (%d %d%s))", m.sync.validity, m.sync.modseq, known))
+	untagged, tagged := m.do(fmt.Sprintf("SELECT %s (QRESYNC (%d %d%s))", m.box, m.sync.validity, m.sync.modseq, known))
 	exists := 0
 	numbers := map[uint64]int{}
 	for _, s := range untagged {

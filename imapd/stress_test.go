@@ -24,6 +24,8 @@ type modelMessage struct {
 // model is a client that believes every response, in order.
 type model struct {
 	*client
+	who  string // login
+	box  string // name of the mailbox, as it is sent
 	rnd  *rand.Rand
 	list []modelMessage
 	held bool // EXPUNGE is not allowed now
@@ -160,12 +162,12 @@ func (m *model) step() {
 		return
 	}
 	if len(m.list) < 3 {
-		m.command(false, "APPEND INBOX {12+}\r\nSubject: x\r\n")
+		m.command(false, "APPEND "+m.box+" {12+}\r\nSubject: x\r\n")
 		return
 	}
 	switch m.rnd.IntN(14) {
 	case 0, 1:
-		m.command(false, "APPEND INBOX (\\Flagged) {12+}\r\nSubject: x\r\n")
+		m.command(false, "APPEND "+m.box+" ("+[]string{`\Flagged`, `\Seen`}[m.rnd.IntN(2)]+") {12+}\r\nSubject: x\r\n")
 	case 2, 3, 4:
 		m.store()
 	case 5:
@@ -182,7 +184,7 @@ func (m *model) step() {
 		m.command(true, "SEARCH UNSEEN SUBJECT x")
 	case 10:
 		from, to := m.some()
-		m.command(false, fmt.Sprintf("COPY %d:%d INBOX", from, to))
+		m.command(false, fmt.Sprintf("COPY %d:%d %s", from, to, m.box))
 	case 11:
 		from, to := m.some()
 		m.command(false, fmt.Sprintf("MOVE %d:%d Trash", from, to))
@@ -221,6 +223,26 @@ func (m *model) idle() {
 // flags must be the store's (imap-engine.md, section 5.4; R9, R10, R20).
 func TestStressModelClients(t *testing.T) {
 	w := plain(t)
+	stress(t, w, w.box("canbo", "INBOX"), []string{"canbo"}, "INBOX")
+}
+
+// The same for accounts with a \Seen of their own in the mailbox of a unit.
+func TestStressModelClientsOwnSeen(t *testing.T) {
+	w := plain(t)
+	box := w.unitBox(mailstore.RoleUnitInbox)
+	for _, who := range []string{"vanthu", "lanhdao", "canbo"} {
+		_, _, err := w.store.ChangeRights(t.Context(), testActor(), w.dir.Snapshot(), box.ID, mailstore.RightsChange{
+			Grantee: mailstore.Grantee{Account: w.ids[who]}, Rights: mailstore.AllRights,
+		})
+		check(t, err)
+	}
+	_, err := w.store.SetSeenMode(t.Context(), testActor(), box.Owner, "", mailstore.SeenPerUser)
+	check(t, err)
+	stress(t, w, box, []string{"vanthu", "lanhdao", "canbo"}, `"`+string(encodeUTF7("Đơn vị/SYT/Thư đến"))+`"`)
+}
+
+func stress(t *testing.T, w *world, box mailstore.Mailbox, logins []string, name string) {
+	t.Helper()
 	rounds, sessions, steps := 3, 6, 120
 	if testing.Short() {
 		rounds, steps = 1, 40
@@ -232,20 +254,21 @@ func TestStressModelClients(t *testing.T) {
 		rounds = max(1, commands/(sessions*steps))
 	}
 	for round := range rounds {
-		w.fill(w.box("canbo", "INBOX").ID, 10)
+		w.fill(box.ID, 10)
 		models := make([]*model, sessions)
 		var wg sync.WaitGroup
 		for i := range models {
-			m := &model{client: w.login("canbo"), rnd: rand.New(rand.NewPCG(uint64(round), uint64(i)))}
+			who := logins[(i/2)%len(logins)]
+			m := &model{client: w.login(who), who: who, box: name, rnd: rand.New(rand.NewPCG(uint64(round), uint64(i)))}
 			if i%2 == 1 {
-				m.sync = &resyncer{w: w, validity: w.box("canbo", "INBOX").UIDValidity}
+				m.sync = &resyncer{w: w, validity: box.UIDValidity}
 			}
 			models[i] = m
 			wg.Go(func() {
 				if m.sync != nil {
 					m.command(false, "ENABLE QRESYNC")
 				}
-				m.command(false, "SELECT INBOX")
+				m.command(false, "SELECT "+m.box)
 				for range steps {
 					m.step()
 				}
@@ -257,10 +280,10 @@ func TestStressModelClients(t *testing.T) {
 				m.reconnect()
 			}
 		}
-		hot, err := w.store.Hot(t.Context(), w.box("canbo", "INBOX").ID)
+		hot, err := w.store.Hot(t.Context(), box.ID)
 		check(t, err)
-		v := hot.Version()
 		for i, m := range models {
+			v := hot.Version().As(w.ids[m.who])
 			if len(m.list) != v.Len() {
 				t.Errorf("round %d, client %d believes in %d messages, there are %d", round, i, len(m.list), v.Len())
 				continue

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"vanthu/internal/mailstore"
 )
 
 var update = flag.Bool("update", false, "write the server's replies into testdata/*.imap")
@@ -56,6 +58,22 @@ func (p *player) reply(c *client) string {
 	return capCode.ReplaceAllString(volatile.ReplaceAllString(s, "$1 {uidvalidity}"), "$1 [CAPABILITY ...]")
 }
 
+// act does what a line "#!" says, as an administrator would by the command line.
+func (p *player) act(t *testing.T, words []string) {
+	t.Helper()
+	switch words[0] {
+	case "seen": // of which owner, mode
+		o := mailstore.Owner{Unit: p.w.unit.ID}
+		if words[1] != "unit" {
+			o = mailstore.Owner{Account: p.w.ids[words[1]]}
+		}
+		_, err := p.w.store.SetSeenMode(t.Context(), testActor(), o, "", mailstore.SeenMode(words[2] == "per-user"))
+		check(t, err)
+	default:
+		t.Fatalf("unknown act %q", words)
+	}
+}
+
 func (p *player) play(t *testing.T, lines []string) {
 	for i := 0; i < len(lines); {
 		line := lines[i]
@@ -63,6 +81,9 @@ func (p *player) play(t *testing.T, lines []string) {
 		if kind != 'C' {
 			p.out = append(p.out, line)
 			i++
+			if what, is := strings.CutPrefix(line, "#! "); is {
+				p.act(t, strings.Fields(what))
+			}
 			if kind == 'S' { // not behind a command: something pushed
 				got := p.reply(p.session(n))
 				p.out[len(p.out)-1] = head('S', n) + got

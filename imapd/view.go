@@ -2,7 +2,9 @@ package imapd
 
 import (
 	"iter"
+	"slices"
 
+	"vanthu/internal/directory"
 	"vanthu/internal/mailstore"
 )
 
@@ -16,10 +18,46 @@ type box struct {
 	examined bool // by EXAMINE: stays read-only, whatever the rights
 	readOnly bool // nothing may be changed
 	hot      *mailstore.Hot
+	viewer   directory.AccountID // whose \Seen counts where each account has its own
 	known    *mailstore.Version
 	safe     mailstore.ModSeq // the client has been told all up to here; below known's while expunges are held back
 	sync     *syncLevel       // the session's
 	result   mailstore.UIDSet // of SEARCH RETURN (SAVE)
+
+	raw, seen *mailstore.Version // the last version that was looked at, and what the viewer sees of it
+}
+
+// newest gives the newest version as the account sees it.
+func (b *box) newest() *mailstore.Version {
+	v := b.hot.Version()
+	if !v.PerUser {
+		return v
+	}
+	if v != b.raw {
+		b.raw, b.seen = v, v.As(b.viewer)
+	}
+	return b.seen
+}
+
+// invisible tells whether a message that has another mod-sequence shows the same flags: where each account has its own \Seen, it may be
+// somebody else's that has changed.
+func (b *box) invisible(row mailstore.Row, next *mailstore.Version) bool {
+	if !b.known.PerUser || !next.PerUser {
+		return false
+	}
+	seq, there := b.known.Seq(row.UID)
+	return there && b.known.At(seq).Flags == row.Flags
+}
+
+// othersOnly tells whether all that has changed since the client was told last are mod-sequences, by what other accounts have seen.
+func (b *box) othersOnly() bool {
+	current := b.newest()
+	if !current.PerUser || current.Dropped || len(current.Keywords) != len(b.known.Keywords) {
+		return false
+	}
+	diff := mailstore.Compare(b.known, current)
+	return len(diff.Gone) == 0 && len(diff.Added) == 0 &&
+		!slices.ContainsFunc(diff.Changed, func(r mailstore.Ref) bool { return !b.invisible(current.At(r.Seq), current) })
 }
 
 // changeable gives the flags that the account may change here (RFC 4314, section 4); all keywords or none.
@@ -100,7 +138,7 @@ type told func(seq int, row mailstore.Row) bool
 // update moves the client's view to the newest version and writes what it must be told on the way. Without expunge, messages that are
 // gone stay in the view until a later update (RFC 9051, section 7.5.1).
 func (b *box) update(dst []byte, expunge bool, skip told) []byte {
-	current := b.hot.Version()
+	current := b.newest()
 	if current == b.known {
 		return dst
 	}
@@ -120,7 +158,7 @@ func (b *box) update(dst []byte, expunge bool, skip told) []byte {
 	}
 	for _, ref := range diff.Changed {
 		row := next.At(ref.Seq)
-		if skip != nil && skip(ref.Seq, row) {
+		if skip != nil && skip(ref.Seq, row) || skip == nil && *b.sync < syncCondStore && b.invisible(row, next) {
 			continue
 		}
 		dst = b.appendFlagUpdate(dst, ref.Seq, row, next.Keywords)

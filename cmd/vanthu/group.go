@@ -173,5 +173,5 @@ func (c *cli) mailboxCmd() *cobra.Command {
 	}
 	list.Flags().StringVar(&req.Account, "account", "", "`login`")
 	list.Flags().StringVar(&req.Unit, "unit", "", "`unit`")
-	return parent("mailbox", "Mailboxes", list, c.mailboxACLCmd(), c.mailboxGrantCmd(), c.mailboxRevokeCmd())
+	return parent("mailbox", "Mailboxes", list, c.mailboxACLCmd(), c.mailboxGrantCmd(), c.mailboxRevokeCmd(), c.mailboxSetCmd())
 }

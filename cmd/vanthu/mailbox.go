@@ -61,6 +61,36 @@ func (c *cli) mailboxRevokeCmd() *cobra.Command {
 	}, &req.MailboxNamed)
 }
 
+func (c *cli) mailboxSetCmd() *cobra.Command {
+	var req control.MailboxSet
+	cmd := mailboxFlags(&cobra.Command{
+		Use: "set [MAILBOX]", Short: "Change settings of a mailbox and of those below it, of all without a name",
+		Long: `With --seen per-user everybody who may read the mailbox has read marks of his own: what a leader has looked at stays new to
+the clerk. All begin with the common marks. With --seen shared the marks are common again, and what anybody has read is read.`,
+		Example: `  vanthu mailbox set --unit SYT --seen per-user
+  vanthu mailbox set 'Thư đến' --unit SYT --seen shared`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				req.Name = args[0]
+			}
+			return answer(cmd, c, control.CallMailboxSet, req, func(w io.Writer, list []control.MailboxChanged) error {
+				if len(list) == 0 {
+					return line("nothing to change")(w)
+				}
+				rows := make([][]string, len(list))
+				for i, m := range list {
+					rows[i] = []string{m.Name, m.Seen}
+				}
+				return table(w, []string{"NAME", "SEEN"}, rows)
+			})
+		}),
+	}, &req.MailboxNamed)
+	cmd.Flags().StringVar(&req.Seen, "seen", "", "whose read marks: `shared` or per-user")
+	must(cmd.MarkFlagRequired("seen"))
+	return cmd
+}
+
 func (c *cli) changeRights(cmd *cobra.Command, req control.MailboxGrant) error {
 	return answer(cmd, c, control.CallMailboxGrant, req, func(w io.Writer, g control.MailboxGranted) error {
 		if g.After == "" {

@@ -9,6 +9,7 @@ import (
 	"vanthu/internal/directory"
 	"vanthu/internal/edoc"
 	"vanthu/internal/fault"
+	"vanthu/internal/mailstore"
 	"vanthu/internal/report"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/workflow"
@@ -81,6 +82,7 @@ type Mailbox struct {
 	Messages int64  `json:"messages"`
 	Unseen   int64  `json:"unseen"`
 	Octets   int64  `json:"octets"`
+	Seen     string `json:"seen"` // shared, per-user; then unseen counts for who has not read anything
 }
 
 func (s *Service) documentList(ctx context.Context, req DocumentList, _ Progress) (any, error) {
@@ -283,6 +285,7 @@ func (s *Service) mailboxList(ctx context.Context, req MailboxList, _ Progress) 
 		if m.Selectable {
 			out = append(out, Mailbox{
 				Name: m.Name, Use: string(m.Use), Role: string(m.Role), Messages: m.Messages, Unseen: m.Unseen, Octets: m.Octets,
+				Seen: mailstore.SeenMode(m.PerUser).String(),
 			})
 		}
 	}

@@ -13,7 +13,48 @@ import (
 const (
 	CallMailboxRights = "mailbox.acl"   // MailboxNamed → MailboxRights
 	CallMailboxGrant  = "mailbox.grant" // MailboxGrant → MailboxGranted
+	CallMailboxSet    = "mailbox.set"   // MailboxSet → []MailboxChanged
 )
+
+// MailboxSet changes settings of a mailbox and of all below it; without a name
+// of all mailboxes of the owner.
+type MailboxSet struct {
+	MailboxNamed
+	Seen string `json:"seen"` // shared, per-user
+}
+
+// MailboxChanged is a mailbox that the change made a difference to.
+type MailboxChanged struct {
+	Name string `json:"name"`
+	Seen string `json:"seen"`
+}
+
+func (s *Service) mailboxSet(ctx context.Context, req MailboxSet, _ Progress) (any, error) {
+	o, err := s.owner(req.Account, req.Unit)
+	if err != nil {
+		return nil, err
+	}
+	mode := mailstore.SeenShared
+	switch req.Seen {
+	case mailstore.SeenShared.String():
+	case mailstore.SeenPerUser.String():
+		mode = mailstore.SeenPerUser
+	default:
+		return nil, fault.New(fault.Invalid, fault.Text{
+			EN: fmt.Sprintf("--seen must be shared or per-user, not %q", req.Seen),
+			VI: fmt.Sprintf("--seen phải là shared hoặc per-user, không phải %q", req.Seen),
+		})
+	}
+	changed, err := s.Mail.SetSeenMode(ctx, actor(), o, req.Name, mode)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]MailboxChanged, len(changed))
+	for i, m := range changed {
+		out[i] = MailboxChanged{m.Name, mode.String()}
+	}
+	return out, nil
+}
 
 // MailboxNamed names a mailbox by whose it is.
 type MailboxNamed struct {

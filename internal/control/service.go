@@ -75,6 +75,7 @@ func calls() map[string]call {
 		CallMailboxList:    on((*Service).mailboxList),
 		CallMailboxRights:  on((*Service).mailboxRights),
 		CallMailboxGrant:   on((*Service).mailboxGrant),
+		CallMailboxSet:     on((*Service).mailboxSet),
 		CallDocumentList:   on((*Service).documentList),
 		CallDocumentShow:   on((*Service).documentShow),
 		CallDocumentAct:    on((*Service).documentAct),
