@@ -250,7 +250,7 @@ func (s *session) tree(r *listRequest) ([]node, error) {
 	}
 	tree = addLevels(tree)
 	if r.onlySubscribed || r.showSubscribed {
-		names, err := s.srv.be.Store.Subscriptions(s.ctx, s.user.ID)
+		names, err := s.subscriptions(tree)
 		if err != nil {
 			return nil, err
 		}
@@ -259,6 +259,26 @@ func (s *session) tree(r *listRequest) ([]node, error) {
 	slices.SortStableFunc(tree, func(a, b node) int { return strings.Compare(a.name, b.name) })
 	markChildren(tree)
 	return tree, nil
+}
+
+// subscriptions gives the names that the account is subscribed to: those that it named, and the folders of its units that it has not
+// declined. Thunderbird and other clients show what is subscribed to and no more; a clerk who had to subscribe to the unit's folders
+// first would not know that there are any.
+func (s *session) subscriptions(tree []node) ([]string, error) {
+	names, err := s.srv.be.Store.Subscriptions(s.ctx, s.user.ID)
+	if err != nil {
+		return nil, err
+	}
+	declined, err := s.srv.be.Store.Declined(s.ctx, s.user.ID)
+	if err != nil {
+		return nil, err
+	}
+	for i := range tree {
+		if n := &tree[i]; n.box != nil && n.box.Owner.Unit != 0 && n.readable() && !slices.Contains(declined, n.name) && !slices.Contains(names, n.name) {
+			names = append(names, n.name)
+		}
+	}
+	return names, nil
 }
 
 // addLevels adds the levels above the names that are there: those of namespaces, and mailboxes that only what lies below is known of.

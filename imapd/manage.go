@@ -196,5 +196,8 @@ func (s *session) Subscribe(string) (err error) {
 // Unsubscribe implements imapserver.Session.
 func (s *session) Unsubscribe(string) (err error) {
 	defer s.guard("UNSUBSCRIBE", &err)
+	if strings.HasPrefix(s.req.name, sharedPrefix) { // subscribed to without asking
+		return s.fail(s.srv.be.Store.Decline(s.ctx, s.user.ID, s.req.name), doingOther)
+	}
 	return s.fail(s.srv.be.Store.Subscribe(s.ctx, s.user.ID, s.req.name, false), doingOther)
 }

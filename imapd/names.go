@@ -33,13 +33,24 @@ type place struct {
 // every server that knows IMAP4rev2.
 func (s *session) decodeName(raw string) (string, error) {
 	if s.wide || strings.ContainsFunc(raw, func(r rune) bool { return r >= 0x80 }) {
-		return norm.NFC.String(raw), nil
+		return norm.NFC.String(widePrefix(raw)), nil
 	}
 	name, err := decodeUTF7(raw)
 	if err != nil {
 		return "", mailstore.ErrBadName
 	}
 	return norm.NFC.String(name), nil
+}
+
+// widePrefix turns the prefix of a namespace into UTF-8: Thunderbird asks for NAMESPACE first and enables UTF8=ACCEPT then, but goes on
+// using the prefixes as it was told them.
+func widePrefix(raw string) string {
+	for _, root := range []string{sharedRoot, othersRoot} {
+		if rest, found := strings.CutPrefix(raw, string(encodeUTF7(root))); found && (rest == "" || rest[0] == '/') {
+			return root + rest
+		}
+	}
+	return raw
 }
 
 // locate finds whose mailbox a name means. An owner none of whose mailboxes the account may know of does not exist (P7).

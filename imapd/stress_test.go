@@ -298,6 +298,14 @@ func stress(t *testing.T, w *world, box mailstore.Mailbox, logins []string, name
 			m.c.Close()
 		}
 		hot.Release()
+		if round%10 == 9 {
+			t.Logf("%d commands, %d messages in the last round", (round+1)*sessions*steps, v.Len())
+		}
+		tidy := w.login("canbo") // rounds are alike: the next one begins with an empty mailbox
+		tidy.ok("SELECT INBOX")
+		tidy.ok(`UID STORE 1:* +FLAGS.SILENT (\Deleted)`)
+		tidy.ok("CLOSE")
+		tidy.c.Close()
 	}
 }
 

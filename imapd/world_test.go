@@ -185,6 +185,9 @@ func (w *world) fill(id mailstore.MailboxID, n int) {
 	}
 }
 
+// answerTime is how long a client waits after what it has sent.
+const answerTime = 30 * time.Second
+
 // client is a raw IMAP client: it sends lines and reads lines.
 type client struct {
 	t   testing.TB
@@ -206,7 +209,7 @@ func (w *world) dial() *client {
 func (w *world) client(c net.Conn) *client {
 	w.t.Helper()
 	w.t.Cleanup(func() { c.Close() })
-	check(w.t, c.SetDeadline(time.Now().Add(30*time.Second)))
+	check(w.t, c.SetDeadline(time.Now().Add(answerTime)))
 	cl := &client{t: w.t, c: c, r: bufio.NewReaderSize(c, 64<<10)}
 	if got := cl.line(); !strings.HasPrefix(got, "* OK [CAPABILITY ") {
 		w.t.Fatalf("greeting = %q", got)
@@ -224,6 +227,7 @@ func (w *world) login(who string) *client {
 
 func (c *client) send(s string) {
 	c.t.Helper()
+	_ = c.c.SetDeadline(time.Now().Add(answerTime)) // a closed connection shows in the next line
 	if _, err := io.WriteString(c.c, s); err != nil {
 		c.t.Fatalf("send: %v", err)
 	}

@@ -163,28 +163,46 @@ func (s *Store) find(ctx context.Context, r sqldb.Reader, o Owner, k folderKey) 
 
 const (
 	qSubscribe     = `INSERT INTO subscription (account_id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
-	qUnsubscribe   = `DELETE FROM subscription WHERE account_id = $1 AND name = $2`
+	qUnsubscribe   = `DELETE FROM subscription WHERE account_id = $1 AND name IN ($2, $3)`
 	qSubscriptions = `SELECT name FROM subscription WHERE account_id = $1 ORDER BY name`
 )
+
+// off stands before a name in the row that says: this account does not want
+// what it would be subscribed to without asking. No mailbox name begins with it.
+const off = "/"
 
 // Subscribe adds a name to the account's subscriptions or takes it away. The
 // name is the one the account sees, with a namespace prefix; the mailbox need
 // not exist (RFC 9051, section 6.3.7). It fails with [ErrBadName].
 func (s *Store) Subscribe(ctx context.Context, a directory.AccountID, name string, on bool) error {
-	name = strings.TrimPrefix(name, "/")
-	name, err := Name(name)
+	return s.setSubscription(ctx, a, name, func(ctx context.Context, tx *sqldb.Tx, name string) error {
+		if !on {
+			return nil
+		}
+		return subscribe(ctx, tx, a, name)
+	})
+}
+
+// Decline takes a name away that the account is subscribed to without asking;
+// Subscribe brings it back. It fails with [ErrBadName].
+func (s *Store) Decline(ctx context.Context, a directory.AccountID, name string) error {
+	return s.setSubscription(ctx, a, name, func(ctx context.Context, tx *sqldb.Tx, name string) error {
+		return subscribe(ctx, tx, a, off+name)
+	})
+}
+
+// setSubscription forgets what was said about a name, then lets add say something new.
+func (s *Store) setSubscription(ctx context.Context, a directory.AccountID, name string, add func(context.Context, *sqldb.Tx, string) error) error {
+	name, err := Name(strings.TrimPrefix(name, "/"))
 	if err != nil {
 		return err
 	}
 	return s.db.Update(ctx, func(tx *sqldb.Tx) error {
 		s.pending(tx).trees[Owner{Account: a}] = true
-		if on {
-			return subscribe(ctx, tx, a, name)
-		}
-		if _, err := tx.Exec(ctx, qUnsubscribe, int64(a), name); err != nil {
+		if _, err := tx.Exec(ctx, qUnsubscribe, int64(a), name, off+name); err != nil {
 			return fmt.Errorf("unsubscribe: %w", err)
 		}
-		return nil
+		return add(ctx, tx, name)
 	})
 }
 
@@ -196,9 +214,20 @@ func subscribe(ctx context.Context, tx *sqldb.Tx, a directory.AccountID, name st
 }
 
 // Subscriptions gives the names the account is subscribed to, in order.
-func (s *Store) Subscriptions(ctx context.Context, a directory.AccountID) (names []string, err error) {
+func (s *Store) Subscriptions(ctx context.Context, a directory.AccountID) ([]string, error) {
+	names, _, err := s.subscriptions(ctx, a)
+	return names, err
+}
+
+// Declined gives the names the account has declined, in order.
+func (s *Store) Declined(ctx context.Context, a directory.AccountID) ([]string, error) {
+	_, names, err := s.subscriptions(ctx, a)
+	return names, err
+}
+
+func (s *Store) subscriptions(ctx context.Context, a directory.AccountID) (wanted, declined []string, err error) {
 	err = s.db.View(ctx, func(r sqldb.Reader) error {
-		names = nil
+		wanted, declined = nil, nil
 		rows, err := r.Query(ctx, qSubscriptions, int64(a))
 		if err != nil {
 			return err
@@ -206,12 +235,16 @@ func (s *Store) Subscriptions(ctx context.Context, a directory.AccountID) (names
 		return scanAll(rows, func(scan func(...any) error) error {
 			var name string
 			err := scan(&name)
-			names = append(names, name)
+			if rest, isOff := strings.CutPrefix(name, off); isOff {
+				declined = append(declined, rest)
+			} else {
+				wanted = append(wanted, name)
+			}
 			return err
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list subscriptions: %w", err)
+		return nil, nil, fmt.Errorf("list subscriptions: %w", err)
 	}
-	return names, nil
+	return wanted, declined, nil
 }

@@ -218,6 +218,28 @@ func testTree(t *testing.T, open Open) {
 	if subs := must(rig.Store.Subscriptions(ctx, first.Account))(t); !slices.Contains(subs, "Đơn vị/SNV/Thư đến") {
 		t.Errorf("subscriptions = %v", subs)
 	}
+	const theirs = "Đơn vị/SNV/Thư đến"
+	for _, step := range []struct {
+		do        func() error
+		want, off bool
+	}{
+		{func() error { return rig.Store.Decline(ctx, first.Account, theirs) }, false, true},
+		{func() error { return rig.Store.Decline(ctx, first.Account, theirs) }, false, true},
+		{func() error { return rig.Store.Subscribe(ctx, first.Account, theirs, true) }, true, false},
+		{func() error { return rig.Store.Decline(ctx, first.Account, theirs) }, false, true},
+		{func() error { return rig.Store.Subscribe(ctx, first.Account, theirs, false) }, false, false},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		subs, declined := must(rig.Store.Subscriptions(ctx, first.Account))(t), must(rig.Store.Declined(ctx, first.Account))(t)
+		if slices.Contains(subs, theirs) != step.want || slices.Contains(declined, theirs) != step.off || len(declined) > 1 {
+			t.Errorf("subscriptions %q, declined %q", subs, declined)
+		}
+	}
+	if err := rig.Store.Decline(ctx, first.Account, "a*"); !errors.Is(err, mailstore.ErrBadName) {
+		t.Errorf("Decline of no name = %v, want ErrBadName", err)
+	}
 	var wg sync.WaitGroup
 	for i := len(names(t, rig, first)); i < mailstore.MaxMailboxes-2; i++ {
 		wg.Go(func() {
