@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"encoding/base64"
 	"flag"
 	"os"
 	"path/filepath"
@@ -18,16 +19,20 @@ var update = flag.Bool("update", false, "write the server's replies into testdat
 var (
 	volatile = regexp.MustCompile(`\b(UIDVALIDITY|APPENDUID|COPYUID) (\d+)`)
 	boxID    = regexp.MustCompile(`\bMAILBOXID \(F\d+\)`)
-	capCode  = regexp.MustCompile(`^(\w+ OK) \[CAPABILITY [^\]]*\]`)
+	capCode  = regexp.MustCompile(`^(\S+ OK) \[CAPABILITY [^\]]*\]`)
+	capLine  = regexp.MustCompile(`^\* CAPABILITY .*`)
 )
 
 // player plays a transcript: lines "C:" are commands, "C|" data lines behind a command, "S:" the exact replies, "#" comments. Numbers
-// after the letter tell sessions apart. {pass:login} stands for a password, {uidvalidity} for any UIDVALIDITY, "{#" in a command for a
-// literal of the size of its data lines.
+// after the letter tell sessions apart. "C&" is sent in one segment with the next command. {pass:login} stands for a password,
+// {plain:login} and {b64:login} and {b64pass:login} for what AUTHENTICATE PLAIN and LOGIN send, {uidvalidity} for any UIDVALIDITY, "{#" in
+// a command for a literal of the size of its data lines.
 type player struct {
 	w        *world
+	name     string // of the transcript
 	sessions map[string]*client
 	validity string // the last UIDVALIDITY heard
+	segment  string // to be sent with the next command
 	out      []string
 }
 
@@ -44,16 +49,25 @@ func (p *player) session(n string) *client {
 func (p *player) fillIn(s string) string {
 	s = strings.ReplaceAll(s, "{uidvalidity}", p.validity)
 	for who, password := range p.w.pass {
-		s = strings.ReplaceAll(s, "{pass:"+who+"}", password)
+		for name, value := range map[string]string{
+			"pass": password, "plain": b64("\x00" + who + "@x.test\x00" + password), "b64": b64(who + "@x.test"), "b64pass": b64(password),
+		} {
+			s = strings.ReplaceAll(s, "{"+name+":"+who+"}", value)
+		}
 	}
 	return s
 }
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
 // reply reads one line as transcripts show it.
 func (p *player) reply(c *client) string {
 	s := boxID.ReplaceAllString(c.line(), "MAILBOXID ({id})")
 	if g := volatile.FindStringSubmatch(s); g != nil {
 		p.validity = g[2]
+	}
+	if strings.HasPrefix(p.name, "client_") {
+		s = capLine.ReplaceAllString(s, "* CAPABILITY ...")
 	}
 	return capCode.ReplaceAllString(volatile.ReplaceAllString(s, "$1 {uidvalidity}"), "$1 [CAPABILITY ...]")
 }
@@ -92,6 +106,12 @@ func (p *player) play(t *testing.T, lines []string) {
 			continue
 		}
 		c := p.session(n)
+		if strings.HasPrefix(line, "C"+n+"&") {
+			p.segment += p.fillIn(text) + "\r\n"
+			p.out = append(p.out, line)
+			i++
+			continue
+		}
 		if !strings.HasPrefix(line, "C"+n+"|") {
 			if tag, _, isCommand := strings.Cut(text, " "); isCommand {
 				c.last = tag
@@ -104,7 +124,8 @@ func (p *player) play(t *testing.T, lines []string) {
 					break
 				}
 			}
-			c.send(strings.ReplaceAll(p.fillIn(text), "{#", "{"+strconv.Itoa(size)) + "\r\n")
+			c.send(p.segment + strings.ReplaceAll(p.fillIn(text), "{#", "{"+strconv.Itoa(size)) + "\r\n")
+			p.segment = ""
 			p.out = append(p.out, line)
 			i++
 		}
@@ -112,7 +133,7 @@ func (p *player) play(t *testing.T, lines []string) {
 		for ; i < len(lines) && strings.HasPrefix(lines[i], "C"+n+"|"); i++ {
 			c.send(strings.TrimPrefix(strings.TrimPrefix(lines[i], "C"+n+"|"), " ") + "\r\n")
 			p.out = append(p.out, lines[i])
-			counted = counted || strings.HasPrefix(line, "C"+n+"|")
+			counted = (counted || strings.HasPrefix(line, "C"+n+"|")) && lines[i] != "C"+n+"| )" // that ends the command itself
 		}
 		if counted {
 			c.send("\r\n") // the end of the command behind the literal
@@ -152,7 +173,7 @@ func split(line string) (kind byte, n, text string) {
 	if line == "" || line[0] != 'C' && line[0] != 'S' {
 		return 0, "", ""
 	}
-	at := strings.IndexAny(line, ":|")
+	at := strings.IndexAny(line, ":|&")
 	if at < 0 || strings.Trim(line[1:at], "0123456789") != "" {
 		return 0, "", ""
 	}
@@ -170,7 +191,7 @@ func TestTranscripts(t *testing.T) {
 			text, err := os.ReadFile(name)
 			check(t, err)
 			w := newWorld(t, Options{AllowInsecureAuthOnLoopback: true}, func(w *world) Workflow { return &fakeFlow{w: w} })
-			p := &player{w: w, sessions: map[string]*client{}}
+			p := &player{w: w, name: filepath.Base(name), sessions: map[string]*client{}}
 			p.play(t, strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"))
 			if *update {
 				check(t, os.WriteFile(name, []byte(strings.Join(p.out, "\n")+"\n"), 0o644))
