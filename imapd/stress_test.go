@@ -297,12 +297,12 @@ func stress(t *testing.T, w *world, box mailstore.Mailbox, logins []string, name
 			}
 			m.c.Close()
 		}
-		hot.Release()
 		if round%10 == 9 {
-			t.Logf("%d commands, %d messages in the last round", (round+1)*sessions*steps, v.Len())
+			t.Logf("%d commands, %d messages in the last round", (round+1)*sessions*steps, hot.Version().Len())
 		}
-		tidy := w.login("canbo") // rounds are alike: the next one begins with an empty mailbox
-		tidy.ok("SELECT INBOX")
+		hot.Release()
+		tidy := w.login(models[0].who) // rounds are alike: the next one begins with an empty mailbox
+		tidy.ok("SELECT " + models[0].box)
 		tidy.ok(`UID STORE 1:* +FLAGS.SILENT (\Deleted)`)
 		tidy.ok("CLOSE")
 		tidy.c.Close()
