@@ -16,7 +16,9 @@ const (
 	SourceAddress  Source = "address" // a sub-address such as +vb
 	SourceSubject  Source = "subject"
 	SourceFileName Source = "file_name"
-	SourceDerived  Source = "derived" // computed from another field
+	SourceText     Source = "text"     // of an attached file, in the form of the law
+	SourceProperty Source = "property" // what an attached file says of itself
+	SourceDerived  Source = "derived"  // computed from another field
 )
 
 // plainSubject is the weight of a subject that has neither tag nor "V/v": it
@@ -35,6 +37,10 @@ func (s Source) weight() float64 {
 		return 0.95
 	case SourceSubject:
 		return 0.90
+	case SourceText:
+		return 0.80
+	case SourceProperty:
+		return 0.70
 	case SourceDerived:
 		return 0.60
 	case SourceFileName:
@@ -63,6 +69,7 @@ type claims struct {
 	urgency  []claim[Urgency]
 	due      []claim[time.Time]
 	op       []claim[Op]
+	signer   []claim[Signer]
 	ops      []OpRef
 	fyi      []string
 }
@@ -106,6 +113,12 @@ func (c *claims) addDue(s Source, t time.Time, raw string) {
 
 func (c *claims) addUrgency(s Source, u Urgency) {
 	c.urgency = append(c.urgency, claim[Urgency]{s, s.weight(), u, u.Name(), u.Name()})
+}
+
+func (c *claims) addSigner(s Source, weight float64, who Signer) {
+	if who.FullName != "" {
+		c.signer = append(c.signer, claim[Signer]{s, weight, who, Fold(who.FullName), who.FullName})
+	}
 }
 
 func (c *claims) addOp(s Source, op Op) {

@@ -37,7 +37,11 @@ type Input struct {
 	// "vb" of vanthu.snv+vb@….
 	Details []string
 	Files   []File
-	Now     time.Time // time of reception; years and future dates are judged by it
+	// Texts are what was taken out of the files, when that has been done: it
+	// comes after acceptance. They can make a message evident (L2) or possible
+	// (L3), and add to the fields of what is declared.
+	Texts []FileText
+	Now   time.Time // time of reception; years and future dates are judged by it
 }
 
 // A File is an attachment. Recognize opens only files that are named *.edxml.
@@ -68,6 +72,7 @@ const (
 	FieldUrgency  Field = "urgency"
 	FieldDue      Field = "due"
 	FieldOp       Field = "op"
+	FieldSigner   Field = "signer"
 )
 
 // label gives the Vietnamese name of the field.
@@ -91,6 +96,8 @@ func (f Field) label() string {
 		return "hạn xử lý"
 	case FieldOp:
 		return "nghiệp vụ"
+	case FieldSigner:
+		return "người ký"
 	}
 	return string(f)
 }
@@ -124,12 +131,14 @@ type Recognition struct {
 	Year     int       // year of the number: of the code, else of issue, else of reception
 	Urgency  Urgency
 	Due      time.Time // zero when none
-	Op       Op        // what is to be done
-	Ops      []OpRef   // every act with the document it is about
-	FYI      []string  // recipients marked "để biết" by X-VB-De-Biet, as written
+	Signer   Signer
+	Op       Op       // what is to be done
+	Ops      []OpRef  // every act with the document it is about
+	FYI      []string // recipients marked "để biết" by X-VB-De-Biet, as written
 	Evidence map[Field]Evidence
 	Problems []Problem
 	Secret   SecretLevel
+	Layout   *Layout        // what the main file's own text shows, nil without a text
 	EdXML    *Package       // the package, when one was attached
 	Status   *StatusMessage // the status message, when one was attached instead
 	// Err is set when an attached edXML file could not be read for a reason on

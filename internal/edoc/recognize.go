@@ -43,21 +43,27 @@ func Recognize(in Input) Recognition {
 	if c.fromDetails(in.Details) {
 		declared = true
 	}
-	if !declared && strings.IndexByte(in.Subject, '[') < 0 {
+	if !declared && strings.IndexByte(in.Subject, '[') < 0 && len(in.Texts) == 0 {
 		r.Secret = CheckSecret(in.Subject)
 		return r // the details and the X-VB fields were of other kinds
 	}
 	subject := ParseSubject(in.Subject)
 	tagged := c.fromSubject(&subject, in.Subject)
 	r.Secret = max(r.Secret, subject.Secret)
+	c.fromTexts(in.Texts, &r)
 
 	switch {
 	case declared:
 		r.Level = L0
 	case tagged:
 		r.Level = L1
+	case r.Layout != nil && r.Layout.evident():
+		r.Level = L2
 	default:
-		// Ordinary mail that says it is urgent, a draft, or an answer.
+		if r.Layout != nil && (r.Layout.Signals.Count() >= 2 || namedLikeDocument(in.Files)) {
+			r.Level = L3
+		}
+		// Ordinary mail, perhaps one that says it is urgent, a draft, or an answer.
 		r.Op, r.Ops, r.Urgency, r.Due = mainOp(subject.Ops), subject.Ops, subject.Urgency, subject.Due
 		return r
 	}
@@ -72,7 +78,7 @@ func Recognize(in Input) Recognition {
 
 // mayBeDocument is the cheap test in front of everything.
 func mayBeDocument(in *Input) bool {
-	if in.Header != nil || len(in.Details) > 0 || strings.IndexByte(in.Subject, '[') >= 0 {
+	if in.Header != nil || len(in.Details) > 0 || len(in.Texts) > 0 || strings.IndexByte(in.Subject, '[') >= 0 {
 		return true
 	}
 	for i := range in.Files {
@@ -102,6 +108,7 @@ func (r *Recognition) fuse(c *claims) {
 	fuse(r, FieldUrgency, &r.Urgency, c.urgency)
 	fuse(r, FieldDue, &r.Due, c.due)
 	fuse(r, FieldOp, &r.Op, c.op)
+	fuse(r, FieldSigner, &r.Signer, c.signer)
 	r.Ops, r.FYI = c.ops, c.fyi
 }
 
@@ -284,6 +291,7 @@ func (c *claims) fromPackage(p *Package) {
 	c.addAbstract(SourceEdXML, SourceEdXML.weight(), h.Subject)
 	c.addIssued(SourceEdXML, h.Issued, edxmlDay(h.Issued))
 	c.addDue(SourceEdXML, h.Due, edxmlDay(h.Due))
+	c.addSigner(SourceEdXML, SourceEdXML.weight(), h.Signer)
 	if h.Other.Urgency != UrgencyNormal {
 		c.addUrgency(SourceEdXML, h.Other.Urgency)
 	}
