@@ -110,7 +110,9 @@ func TestSuccessIsReportedWhenAskedFor(t *testing.T) {
 }
 
 func TestFailureIsReportedAsAskedFor(t *testing.T) {
-	big := func(id string) string { return letter(clerk, "xa1@p.test", "lon", id, strings.Repeat("0123456789\r\n", 200)) }
+	big := func(id string) string {
+		return letter(clerk, "xa1@p.test", "lon", id, strings.Repeat("0123456789\r\n", 200))
+	}
 	tests := []struct {
 		name    string
 		notify  mail.Notify
