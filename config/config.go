@@ -75,6 +75,11 @@ type Server struct {
 	Hostname Host `toml:"hostname" env:"HOSTNAME" sample:"\"mail.tinh.example\""`
 	// Organisation, as the start page shows it.
 	Organisation string `toml:"organisation" env:"ORGANISATION" sample:"\"Ủy ban nhân dân tỉnh\""`
+	// Networks of load balancers in front of the mail services. Each
+	// connection from them must begin with a header of the PROXY protocol
+	// (version 1 or 2), which tells the client's address; from anybody else
+	// such a header is refused.
+	Proxies []netip.Prefix `toml:"proxies" env:"PROXIES"`
 }
 
 // SMTP is section [smtp].
@@ -96,6 +101,9 @@ type SMTP struct {
 	RelayConnectionsPerAddress int `toml:"relay_connections_per_address" env:"RELAY_CONNECTIONS_PER_ADDRESS"`
 	// Longest SMTP session, whatever happens in it.
 	SessionTimeout Duration `toml:"session_timeout" env:"SESSION_TIMEOUT"`
+	// Take messages whose header has letters beyond ASCII although the program
+	// did not ask for SMTPUTF8. Old scanners and programs send such.
+	RawHeaders bool `toml:"raw_headers" env:"RAW_HEADERS"`
 	// Take passwords without TLS from programs on this machine. From anywhere
 	// else a password without TLS is always refused.
 	AllowPlaintextAuthOnLoopback bool `toml:"allow_plaintext_auth_on_loopback" env:"ALLOW_PLAINTEXT_AUTH_ON_LOOPBACK"`
@@ -203,6 +211,21 @@ type Limits struct {
 	// Most connections of mail clients (submission and IMAP together) from one
 	// address. Raise it where a whole unit sits behind one address.
 	ConnectionsPerAddress int `toml:"connections_per_address" env:"CONNECTIONS_PER_ADDRESS"`
+	// Most web connections from one address.
+	WebConnectionsPerAddress int `toml:"web_connections_per_address" env:"WEB_CONNECTIONS_PER_ADDRESS"`
+	// Most messages that one account may send in an hour of the clock. 0 means
+	// no limit, here and below. Who comes to a limit is told when to go on.
+	MessagesPerHour int `toml:"messages_per_hour" env:"MESSAGES_PER_HOUR"`
+	// Most recipients of its messages in an hour; a group counts once.
+	RecipientsPerHour int `toml:"recipients_per_hour" env:"RECIPIENTS_PER_HOUR"`
+	// The same for a day of Việt Nam.
+	RecipientsPerDay int `toml:"recipients_per_day" env:"RECIPIENTS_PER_DAY"`
+	// The same three for accounts with the role of a clerk (văn thư).
+	ClerkMessagesPerHour int `toml:"clerk_messages_per_hour" env:"CLERK_MESSAGES_PER_HOUR"`
+	// See clerk_messages_per_hour.
+	ClerkRecipientsPerHour int `toml:"clerk_recipients_per_hour" env:"CLERK_RECIPIENTS_PER_HOUR"`
+	// See clerk_messages_per_hour.
+	ClerkRecipientsPerDay int `toml:"clerk_recipients_per_day" env:"CLERK_RECIPIENTS_PER_DAY"`
 	// Quota of an account that was given none, in MiB. 0 means no quota.
 	QuotaMiB int `toml:"quota_mib" env:"QUOTA_MIB"`
 	// New mail is refused for the time being when the disk has less room than this.
@@ -257,7 +280,9 @@ func Default() *Config {
 			Workers: 8,
 		},
 		Limits: Limits{
-			Connections: 10_000, ConnectionsReserved: 500, ConnectionsPerAddress: 100,
+			Connections: 10_000, ConnectionsReserved: 500, ConnectionsPerAddress: 100, WebConnectionsPerAddress: 200,
+			MessagesPerHour: 300, RecipientsPerHour: 2000, RecipientsPerDay: 5000,
+			ClerkMessagesPerHour: 3000, ClerkRecipientsPerHour: 50_000, ClerkRecipientsPerDay: 200_000,
 			MinFree: 2 << 30,
 		},
 		Log:     Log{Level: slog.LevelInfo, Format: "auto"},

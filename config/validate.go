@@ -122,6 +122,14 @@ func (c *Config) validateFigures(report report) {
 	within("limits.connections", c.Limits.Connections, 10, 1_000_000)
 	within("limits.connections_reserved", c.Limits.ConnectionsReserved, 0, c.Limits.Connections)
 	within("limits.connections_per_address", c.Limits.ConnectionsPerAddress, 1, 1_000_000)
+	within("limits.web_connections_per_address", c.Limits.WebConnectionsPerAddress, 1, 1_000_000)
+	for path, n := range map[string]int{
+		"messages_per_hour": c.Limits.MessagesPerHour, "recipients_per_hour": c.Limits.RecipientsPerHour,
+		"recipients_per_day": c.Limits.RecipientsPerDay, "clerk_messages_per_hour": c.Limits.ClerkMessagesPerHour,
+		"clerk_recipients_per_hour": c.Limits.ClerkRecipientsPerHour, "clerk_recipients_per_day": c.Limits.ClerkRecipientsPerDay,
+	} {
+		within("limits."+path, n, 0, 1<<30)
+	}
 	within("limits.quota_mib", c.Limits.QuotaMiB, 0, 1<<30)
 	lasting("journal.checkpoint_interval", c.Journal.CheckpointInterval, time.Second, time.Hour)
 }

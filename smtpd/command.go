@@ -19,7 +19,7 @@ type command struct {
 // verbs are the commands we know, so that looking one up does not allocate.
 var verbs = [...]string{
 	"EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "AUTH", "STARTTLS", "VRFY", "EXPN", "HELP",
-	"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE", "PRI",
+	"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE", "PRI", "PROXY",
 }
 
 // parseCommand splits line, which ends in LF; the reply says why it is no command. Lines must end in CRLF: an LF alone is how mail is
@@ -80,6 +80,8 @@ func (c *conn) dispatch(cmd command) {
 	case "QUIT":
 		c.sayString(replyBye)
 		c.over, c.linger = true, len(c.Buffered()) > 0
+	case "PROXY": // wire takes the headers of listed proxies before we see anything
+		c.bye(replyProxy)
 	default:
 		c.bye(replyHTTP) // a browser, or a page that makes one attack us
 	}

@@ -32,6 +32,7 @@ const (
 	replyTooManyRefused = "421 4.7.0 Too many refused recipients, closing connection\r\n"
 	replyTooManyLogins  = "421 4.7.0 Too many failed logins, closing connection\r\n"
 	replyHTTP           = "421 4.7.0 This is a mail server, closing connection\r\n"
+	replyProxy          = "554 5.7.1 PROXY from a host that is no proxy of ours, closing connection\r\n"
 	replyEarly          = "554 5.5.1 You spoke before I did, closing connection\r\n"
 	replyNotAllowed     = "554 5.7.1 Not from your address\r\n"
 	replyEarlyTLS       = "554 5.5.1 Nothing may follow STARTTLS, closing connection\r\n"

@@ -197,7 +197,11 @@ func demoConfig(o demoOptions) (*config.Config, error) {
 	cfg.HTTP.PublicNames = []config.Host{"127.0.0.1", "localhost"}
 	// All clients are on this machine: limits by address would bite them all.
 	cfg.Limits.ConnectionsPerAddress, cfg.SMTP.RelayConnectionsPerAddress = 10_000, 10_000
-	cfg.IMAP.SessionsPerAccount = 1000
+	cfg.IMAP.SessionsPerAccount, cfg.Limits.WebConnectionsPerAddress = 1000, 10_000
+	if o.bench {
+		cfg.Limits.MessagesPerHour, cfg.Limits.RecipientsPerHour, cfg.Limits.RecipientsPerDay = 0, 0, 0
+		cfg.Limits.ClerkMessagesPerHour, cfg.Limits.ClerkRecipientsPerHour, cfg.Limits.ClerkRecipientsPerDay = 0, 0, 0
+	}
 	cfg.Documents.TrackingInterval = config.Duration(time.Second)
 	cfg.Limits.MinFree = 0
 	file := filepath.Join(o.dir, "vanthu.toml")

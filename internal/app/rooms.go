@@ -134,8 +134,17 @@ func (r *Rooms) connect() error {
 		DB: r.DB, Directory: r.Directory, Mail: r.Mail, Documents: r.Documents, Queue: r.Queue,
 	}, delivery.Options{
 		Hostname: Hostname(cfg), DedupeWindow: dedupe, Now: opt.Now, Log: opt.Log,
-		HasRoute: func(domain string) bool { return r.Transport.HasRoute(domain) },
-		Room:     (&diskRoom{dir: cfg.DataDir, least: int64(cfg.Limits.MinFree), now: opt.Now}).check,
+		HasRoute:   func(domain string) bool { return r.Transport.HasRoute(domain) },
+		Room:       (&diskRoom{dir: cfg.DataDir, least: int64(cfg.Limits.MinFree), now: opt.Now}).check,
+		RawHeaders: cfg.SMTP.RawHeaders,
+		Rate: delivery.Rate{
+			MessagesPerHour: cfg.Limits.MessagesPerHour, RecipientsPerHour: cfg.Limits.RecipientsPerHour,
+			RecipientsPerDay: cfg.Limits.RecipientsPerDay,
+		},
+		ClerkRate: delivery.Rate{
+			MessagesPerHour: cfg.Limits.ClerkMessagesPerHour, RecipientsPerHour: cfg.Limits.ClerkRecipientsPerHour,
+			RecipientsPerDay: cfg.Limits.ClerkRecipientsPerDay,
+		},
 	})
 	r.Transport = transport.New(r.DB, r.Queue, messages{r.Mail}, r.Delivery, transport.Options{
 		Hostname: Hostname(cfg), Routes: routes, Workers: cfg.Queue.Workers, Now: opt.Now, Log: opt.Log,

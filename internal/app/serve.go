@@ -144,20 +144,26 @@ func (s *Server) listen(ctx context.Context) error {
 	imap := func(implicit bool) func(context.Context, net.Listener) error {
 		return func(ctx context.Context, l net.Listener) error { return s.imap.Serve(ctx, l, implicit) }
 	}
+	web := wire.NewGate(wire.GateOptions{Total: cfg.Limits.Connections, PerAddr: cfg.Limits.WebConnectionsPerAddress})
+	behind := func(serve func(context.Context, net.Listener) error) func(context.Context, net.Listener) error {
+		return func(ctx context.Context, l net.Listener) error {
+			return serve(ctx, wire.BehindProxies(l, wire.ProxyOptions{From: cfg.Server.Proxies}))
+		}
+	}
 	for _, x := range []struct {
 		at    config.Listen
 		real  *string
 		serve func(context.Context, net.Listener) error
 	}{
-		{cfg.SMTP.Relay, &s.addr.Relay, smtp(smtpd.Relay)},
-		{cfg.SMTP.Submission, &s.addr.Submission, smtp(smtpd.Submission)},
-		{cfg.SMTP.Submissions, &s.addr.Submissions, smtp(smtpd.Submissions)},
-		{cfg.SMTP.LMTP, &s.addr.LMTP, smtp(smtpd.LMTP)},
-		{cfg.IMAP.IMAP, &s.addr.IMAP, imap(false)},
-		{cfg.IMAP.IMAPS, &s.addr.IMAPS, imap(true)},
-		{cfg.HTTP.HTTP, &s.addr.HTTP, func(ctx context.Context, l net.Listener) error { return s.portal.Serve(ctx, l, false) }},
+		{cfg.SMTP.Relay, &s.addr.Relay, behind(smtp(smtpd.Relay))},
+		{cfg.SMTP.Submission, &s.addr.Submission, behind(smtp(smtpd.Submission))},
+		{cfg.SMTP.Submissions, &s.addr.Submissions, behind(smtp(smtpd.Submissions))},
+		{cfg.SMTP.LMTP, &s.addr.LMTP, behind(smtp(smtpd.LMTP))},
+		{cfg.IMAP.IMAP, &s.addr.IMAP, behind(imap(false))},
+		{cfg.IMAP.IMAPS, &s.addr.IMAPS, behind(imap(true))},
+		{cfg.HTTP.HTTP, &s.addr.HTTP, func(ctx context.Context, l net.Listener) error { return s.portal.Serve(ctx, wire.Limit(l, web), false) }},
 		{cfg.HTTP.HTTPS, &s.addr.HTTPS, func(ctx context.Context, l net.Listener) error {
-			return s.portal.Serve(ctx, tls.NewListener(l, s.webTLS()), true)
+			return s.portal.Serve(ctx, tls.NewListener(wire.Limit(l, web), s.webTLS()), true)
 		}},
 	} {
 		if !x.at.On() {

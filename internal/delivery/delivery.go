@@ -46,6 +46,9 @@ type Options struct {
 	// room left: reading and deleting must still be possible. Nil means there
 	// always is. It is asked for every message and must be quick.
 	Room func() error
+	// Rate bounds what an account may send, ClerkRate what one may that has the
+	// role of a clerk in some unit. Zero means no limit.
+	Rate, ClerkRate Rate
 	// RawHeaders takes headers with 8-bit text without SMTPUTF8, as old
 	// programs and scanners send them.
 	RawHeaders bool
@@ -58,6 +61,7 @@ type Delivery struct {
 	stores Stores
 	opt    Options
 	recent *recent
+	rates  *rates
 	stats  Stats
 }
 
@@ -85,7 +89,7 @@ func New(stores Stores, opt Options) *Delivery {
 	if opt.DedupeWindow == 0 {
 		opt.DedupeWindow = 24 * time.Hour
 	}
-	return &Delivery{stores: stores, opt: opt, recent: newRecent(opt.DedupeWindow)}
+	return &Delivery{stores: stores, opt: opt, recent: newRecent(opt.DedupeWindow), rates: newRates()}
 }
 
 // Stats gives the counters.
@@ -114,6 +118,7 @@ func (d *Delivery) CheckSender(_ context.Context, o Origin, from mail.Path) erro
 		if !snap.MaySendAs(o.Account, from.Address) {
 			return errNotYours(from.Address)
 		}
+		return d.rates.take(o.Account, d.rateOf(o.Account), 0, d.opt.Now())
 	case snap.IsLocal(from.Address.Domain) && !o.trusted():
 		return fault.New(fault.Denied, fault.Text{
 			EN: "senders of this domain must log in", VI: "người gửi thuộc tên miền này phải đăng nhập",

@@ -92,10 +92,18 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.queue = queue.New(w.db, queue.Options{Now: clock})
+	w.limit(delivery.Rate{}, delivery.Rate{})
+	return w
+}
+
+// limit makes a Delivery with these rates.
+func (w *world) limit(rate, clerks delivery.Rate) {
+	clock := func() time.Time { return w.now }
 	w.delivery = delivery.New(delivery.Stores{
 		DB: w.db, Directory: w.dir, Mail: w.mail, Documents: docstore.New(docstore.Options{Now: clock}), Queue: w.queue,
-	}, delivery.Options{Hostname: "mail.p.test", Now: clock, HasRoute: func(d string) bool { return d == "peer.test" }})
-	return w
+	}, delivery.Options{
+		Hostname: "mail.p.test", Now: clock, HasRoute: func(d string) bool { return d == "peer.test" }, Rate: rate, ClerkRate: clerks,
+	})
 }
 
 func (w *world) account(login string, quota int64, roles ...directory.Assignment) {

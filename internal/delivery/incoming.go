@@ -54,6 +54,11 @@ func (d *Delivery) Begin(_ context.Context, o Origin, env mail.Envelope) (*Incom
 	if err := in.expand(d.stores.Directory.Snapshot()); err != nil {
 		return nil, err
 	}
+	if o.Account != 0 {
+		if err := d.rates.take(o.Account, d.rateOf(o.Account), len(env.To), d.opt.Now()); err != nil {
+			return nil, err
+		}
+	}
 	in.body = d.stores.Mail.NewBody()
 	return in, nil
 }
@@ -100,7 +105,15 @@ func (in *Incoming) Write(p []byte) (int, error) { return in.body.Write(p) }
 func (in *Incoming) Abort() {
 	if !in.ended {
 		in.ended = true
+		in.uncount()
 		in.body.Abort()
+	}
+}
+
+// uncount takes the message out of its account's rate.
+func (in *Incoming) uncount() {
+	if in.origin.Account != 0 {
+		in.d.rates.giveBack(in.origin.Account, len(in.env.To), in.d.opt.Now())
 	}
 }
 
@@ -112,6 +125,11 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 		return Accepted{}, errors.New("delivery: message committed twice")
 	}
 	in.ended = true
+	defer func() {
+		if err != nil {
+			in.uncount()
+		}
+	}()
 	d := in.d
 	fin, err := in.body.Finish()
 	if err != nil {

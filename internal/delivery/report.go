@@ -100,26 +100,30 @@ func (d *Delivery) Report(ctx context.Context, tx *sqldb.Tx, r Report) error {
 // reportTexts are the words of a report about one kind of action.
 type reportTexts struct{ subject, vi, viEnd, en, enEnd string }
 
-var textsOf = map[Action]reportTexts{
-	Failed: {
-		"Không chuyển được thư của bạn (undelivered mail)",
-		"không chuyển được tới", "Hệ thống không thử lại nữa. Hãy kiểm tra địa chỉ rồi gửi lại, hoặc hỏi quản trị viên.",
-		"could not be delivered to", "It will not be tried again. Check the address and send it again, or ask your administrator.",
-	},
-	Delayed: {
-		"Thư của bạn chưa chuyển được (delayed mail)",
-		"chưa chuyển được tới", "Hệ thống vẫn đang thử; bạn không cần gửi lại.",
-		"could not be delivered yet to", "It is still being tried; you need not send it again.",
-	},
-	Delivered: {
+func textsOf(kind Action) reportTexts {
+	switch kind {
+	case Failed:
+		return reportTexts{
+			"Không chuyển được thư của bạn (undelivered mail)",
+			"không chuyển được tới", "Hệ thống không thử lại nữa. Hãy kiểm tra địa chỉ rồi gửi lại, hoặc hỏi quản trị viên.",
+			"could not be delivered to", "It will not be tried again. Check the address and send it again, or ask your administrator.",
+		}
+	case Delayed:
+		return reportTexts{
+			"Thư của bạn chưa chuyển được (delayed mail)",
+			"chưa chuyển được tới", "Hệ thống vẫn đang thử; bạn không cần gửi lại.",
+			"could not be delivered yet to", "It is still being tried; you need not send it again.",
+		}
+	}
+	return reportTexts{
 		"Thư của bạn đã được chuyển (delivery receipt)",
 		"đã được chuyển tới", "Đây là thông báo bạn đã yêu cầu khi gửi thư.",
 		"has been passed on to", "You asked for this receipt when you sent it.",
-	},
+	}
 }
 
 func (d *Delivery) reportMessage(r Report, kind Action) []byte {
-	texts := textsOf[kind]
+	texts := textsOf(kind)
 	var vi, en strings.Builder
 	for _, x := range r.Recipients {
 		fmt.Fprintf(&vi, "- %s: %s\n", x.To.Addr, firstOf(x.Text.VI, x.Text.EN))

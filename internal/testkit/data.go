@@ -37,6 +37,8 @@ func MakeProvince(t testing.TB, communes int) *Province {
 	cfg.IMAP.IMAP, cfg.IMAP.IMAPS, cfg.HTTP.HTTP, cfg.HTTP.HTTPS = at(143), at(993), at(80), ""
 	cfg.Limits.ConnectionsPerAddress, cfg.IMAP.SessionsPerAccount = 10_000, 1000
 	cfg.Limits.MinFree = 0
+	cfg.Limits.MessagesPerHour, cfg.Limits.RecipientsPerHour, cfg.Limits.RecipientsPerDay = 0, 0, 0
+	cfg.Limits.ClerkMessagesPerHour, cfg.Limits.ClerkRecipientsPerHour, cfg.Limits.ClerkRecipientsPerDay = 0, 0, 0
 	cfg.Documents.TrackingInterval = config.Duration(time.Second)
 	p := &Province{Config: cfg, File: filepath.Join(dir, "vanthu.toml")}
 	if err := os.WriteFile(p.File, config.Format(cfg), 0o600); err != nil {

@@ -70,6 +70,9 @@ func Start(t testing.TB, opt Options) *Server {
 	// All clients of a test come from one address.
 	cfg.Limits.ConnectionsPerAddress, cfg.SMTP.RelayConnectionsPerAddress, cfg.IMAP.SessionsPerAccount = 10_000, 10_000, 1000
 	cfg.Limits.MinFree = 0
+	cfg.Limits.WebConnectionsPerAddress = 10_000
+	cfg.Limits.MessagesPerHour, cfg.Limits.RecipientsPerHour, cfg.Limits.RecipientsPerDay = 0, 0, 0
+	cfg.Limits.ClerkMessagesPerHour, cfg.Limits.ClerkRecipientsPerHour, cfg.Limits.ClerkRecipientsPerDay = 0, 0, 0
 	cfg.Documents.TrackingInterval = config.Duration(opt.TrackingInterval)
 
 	s := &Server{Config: cfg, log: &logBuffer{}}
