@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"vanthu/internal/auth"
 	"vanthu/internal/directory"
 	"vanthu/internal/fault"
 	"vanthu/internal/mailstore"
@@ -19,7 +20,13 @@ const (
 )
 
 // credentials are what a client logs in with; they live for one command.
-type credentials struct{ login, password string }
+type credentials struct {
+	login, password string
+
+	exchanged bool // by another mechanism than a password, whose outcome is:
+	grant     directory.Grant
+	err       error
+}
 
 func privacyRequired() result {
 	return answer(no("PRIVACYREQUIRED", "Start TLS before you log in"))
@@ -73,7 +80,11 @@ func (s *session) runAuthenticate(cmd *command) result {
 	case "LOGIN":
 		cred, err = x.login()
 	default:
-		return answer(no("CANNOT", "Mechanism not supported"))
+		ex, offered := s.srv.auth.Begin(mech, s.c.channel())
+		if !offered {
+			return answer(no("CANNOT", "Mechanism not supported"))
+		}
+		cred, err = x.hold(ex)
 	}
 	switch {
 	case errors.Is(err, errCancelled):
@@ -145,7 +156,7 @@ func (x *exchange) plain() (credentials, error) {
 	if len(parts[0]) > 0 && !bytes.Equal(parts[0], parts[1]) {
 		return credentials{}, errAuthzid
 	}
-	return credentials{string(parts[1]), string(parts[2])}, nil
+	return credentials{login: string(parts[1]), password: string(parts[2])}, nil
 }
 
 // login is the LOGIN mechanism, which old and new Outlook need; an initial response is the user name.
@@ -158,7 +169,29 @@ func (x *exchange) login() (credentials, error) {
 	if err != nil {
 		return credentials{}, err
 	}
-	return credentials{string(user), string(password)}, nil
+	return credentials{login: string(user), password: string(password)}, nil
+}
+
+// hold is an exchange in which the client speaks first. What the mechanism decides is part of the credentials; an error is about its
+// form, or the connection.
+func (x *exchange) hold(ex auth.Exchange) (credentials, error) {
+	var answer []byte
+	for {
+		message, err := x.respond(string(answer))
+		if err != nil {
+			return credentials{}, err
+		}
+		var done bool
+		answer, done, err = ex.Next(x.s.ctx, message)
+		switch {
+		case errors.Is(err, directory.ErrMalformed):
+			return credentials{}, errMalformed
+		case errors.Is(err, directory.ErrAuthorization):
+			return credentials{}, errAuthzid
+		case err != nil || done:
+			return credentials{login: ex.Login(), exchanged: true, grant: ex.Grant(), err: err}, nil
+		}
+	}
 }
 
 // ensureMailboxes gives an account that never had mail its folders: every client expects an INBOX.
@@ -181,12 +214,12 @@ func (s *session) Login(_, _ string) (err error) {
 	if cred == nil {
 		return no("SERVERBUG", "Internal error").asError()
 	}
-	acct, err := s.authenticate(*cred)
+	grant, err := s.authenticate(*cred)
 	if err == nil {
-		err = s.ensureMailboxes(acct.ID)
+		err = s.ensureMailboxes(grant.ID)
 	}
 	if err == nil {
-		err = s.srv.enter(s, acct.ID)
+		err = s.srv.enter(s, grant.ID)
 	}
 	if err != nil {
 		s.srv.stats.LoginFailures.Add(1)
@@ -201,10 +234,9 @@ func (s *session) Login(_, _ string) (err error) {
 		return replyFor(err, doingLogin, false).asError()
 	}
 	s.srv.stats.Logins.Add(1)
-	s.user = &acct
-	s.since = s.srv.opt.Now()
-	s.log = s.log.With("account", int64(acct.ID))
-	s.log.Info("logged in", "tls", s.c.IsTLS())
+	s.grant, s.user = grant, &grant.Account
+	s.log = s.log.With("account", int64(grant.ID))
+	s.log.Info("logged in", "tls", s.c.IsTLS(), "by", string(grant.By))
 	s.c.loggedIn()
 	return nil
 }

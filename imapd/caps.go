@@ -34,6 +34,9 @@ func (c *conn) appendCaps(dst []byte) []byte {
 		dst = append(dst, " STARTTLS"...)
 	}
 	if c.mayLogin() {
+		for _, mech := range c.srv.auth.Offered(c.channel()) {
+			dst = append(append(dst, " AUTH="...), mech...)
+		}
 		return append(dst, " AUTH=PLAIN AUTH=LOGIN"...)
 	}
 	return append(dst, " LOGINDISABLED"...)

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"vanthu/internal/auth"
+	"vanthu/internal/directory"
 	"vanthu/internal/wire"
 )
 
@@ -58,6 +60,15 @@ func (c *conn) mayStartTLS() bool { return c.srv.opt.TLS != nil && !c.IsTLS() }
 // mayLogin tells whether a password may be sent now.
 func (c *conn) mayLogin() bool {
 	return c.IsTLS() || c.srv.opt.AllowInsecureAuthOnLoopback && c.Remote().Addr().IsLoopback()
+}
+
+// channel describes the connection to the mechanisms of log-in.
+func (c *conn) channel() auth.Channel {
+	ch := auth.Channel{Remote: c.Remote().Addr(), Protocol: directory.IMAP}
+	if st, secured := c.TLS(); secured {
+		ch.TLS = &st
+	}
+	return ch
 }
 
 // secure does the handshake of implicit TLS, before anything is said.

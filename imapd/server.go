@@ -15,6 +15,7 @@ import (
 
 	"github.com/emersion/go-imap/v2/imapserver"
 
+	"vanthu/internal/auth"
 	"vanthu/internal/directory"
 	"vanthu/internal/fault"
 	"vanthu/internal/mailstore"
@@ -40,6 +41,7 @@ type Guard interface {
 // Backend is what an IMAP server works on. Guard may be nil: then every message may be put into a mailbox. Workflow may be nil: then workflow folders cannot be changed at all.
 type Backend struct {
 	Directory *directory.Directory
+	Auth      *auth.Mechanisms // nil for those that need no configuration
 	Store     *mailstore.Store
 	Workflow  Workflow
 	Guard     Guard
@@ -80,6 +82,7 @@ type Server struct {
 	be    Backend
 	opt   Options
 	log   *slog.Logger
+	auth  *auth.Mechanisms
 	lib   *imapserver.Server
 	stats Stats
 
@@ -130,8 +133,11 @@ func New(be Backend, opt Options) (*Server, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if be.Auth == nil {
+		be.Auth = auth.New(be.Directory, auth.Options{})
+	}
 	s := &Server{
-		be: be, opt: opt, log: opt.Log,
+		be: be, auth: be.Auth, opt: opt, log: opt.Log,
 		listeners: make(map[*wire.Listener]struct{}), sessions: make(map[sessionKey]int),
 	}
 	s.digests.init()

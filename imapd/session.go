@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -27,7 +26,7 @@ type session struct {
 	cancel context.CancelFunc
 
 	user     *directory.Account // nil before login
-	since    time.Time          // of the login
+	grant    directory.Grant    // what it rests on
 	seen     *directory.Snapshot
 	seenACL  *mailstore.ACL
 	key      sessionKey
@@ -97,9 +96,14 @@ func (s *session) Close() error {
 	return nil
 }
 
-// authenticate checks a password.
-func (s *session) authenticate(cred credentials) (directory.Account, error) {
-	return s.srv.be.Directory.Authenticate(s.ctx, directory.Login(cred.login), directory.Password(cred.password), s.c.Remote().Addr())
+// authenticate checks a password, or takes the outcome of another mechanism.
+func (s *session) authenticate(cred credentials) (directory.Grant, error) {
+	if cred.exchanged {
+		return cred.grant, cred.err
+	}
+	return s.srv.be.Directory.Authenticate(s.ctx, directory.Attempt{
+		Login: directory.Login(cred.login), Password: directory.Password(cred.password), Remote: s.c.Remote().Addr(), Protocol: directory.IMAP,
+	})
 }
 
 // stillAllowed tells whether the login and the right to read the selected mailbox hold after a change of the directory or of rights.
@@ -109,7 +113,7 @@ func (s *session) stillAllowed() bool {
 	if now == s.seen && acl == s.seenACL {
 		return true
 	}
-	if !now.LoginValid(s.user.ID, s.since) {
+	if !now.StillValid(s.grant) {
 		return false
 	}
 	if b := s.box; b != nil {
@@ -197,7 +201,7 @@ func (s *session) Unauthenticate() error {
 	s.endNotify()
 	s.closeBox()
 	s.srv.leave(s)
-	s.user, s.seen, s.since, s.key = nil, nil, time.Time{}, sessionKey{}
+	s.user, s.seen, s.grant, s.key = nil, nil, directory.Grant{}, sessionKey{}
 	s.wide, s.rev2, s.sync = false, false, syncLevel(0)
 	s.log = s.c.log
 	s.c.loggedOut()

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"vanthu/internal/auth"
 	"vanthu/internal/blob"
 	"vanthu/internal/directory"
 	"vanthu/internal/journal"
@@ -26,6 +27,9 @@ import (
 	"vanthu/internal/sqldb"
 	"vanthu/internal/sqldb/sqldbtest"
 )
+
+// serverNonce is the server's part of every nonce of SCRAM in tests, so that transcripts can have the exchange.
+const serverNonce = "3rfcNHYJY1ZVvWVs7j"
 
 // start is the stores' clock in tests.
 var start = time.Date(2026, 11, 24, 8, 30, 0, 0, time.UTC)
@@ -84,7 +88,7 @@ func newWorld(t testing.TB, opt Options, flow func(*world) Workflow) *world {
 		}
 		return w.store.EnsureUnit(t.Context(), tx, w.unit.ID)
 	}))
-	be := Backend{Directory: w.dir, Store: w.store}
+	be := Backend{Directory: w.dir, Store: w.store, Auth: auth.New(w.dir, auth.Options{Nonce: func() string { return serverNonce }})}
 	if flow != nil {
 		be.Workflow = flow(w)
 	}

@@ -38,8 +38,10 @@ var (
 )
 
 func (s submission) Authenticate(ctx context.Context, login smtpd.Login, pw smtpd.Password, remote netip.Addr) (smtpd.AccountID, error) {
-	a, err := s.directory.Authenticate(ctx, directory.Login(login), directory.Password(pw), remote)
-	return smtpd.AccountID(a.ID), err
+	g, err := s.directory.Authenticate(ctx, directory.Attempt{
+		Login: directory.Login(login), Password: directory.Password(pw), Remote: remote, Protocol: directory.SMTP,
+	})
+	return smtpd.AccountID(g.ID), err
 }
 
 func (s submission) CheckSender(ctx context.Context, o smtpd.Origin, from mail.Path) error {

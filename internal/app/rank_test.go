@@ -27,6 +27,7 @@ var ranks = map[string]int{
 	"internal/sieve":     2,
 	"internal/directory": 3,
 	"internal/mailauth":  3,
+	"internal/auth":      4,
 	"internal/mailstore": 4,
 	"internal/queue":     4,
 	"internal/rules":     4,

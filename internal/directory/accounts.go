@@ -18,8 +18,8 @@ const (
 	qVacate        = `UPDATE account SET state = 'disabled', successor = $1, vacated_us = $2 WHERE id = $3`
 	qInsertRole    = `INSERT INTO account_role (account_id, unit_id, role) VALUES ($1, $2, $3)`
 	qDeleteRoles   = `DELETE FROM account_role WHERE account_id = $1`
-	qSetCredential = `INSERT INTO credential (account_id, scheme, secret, changed_us) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (account_id) DO UPDATE SET scheme = excluded.scheme, secret = excluded.secret, changed_us = excluded.changed_us`
+	qSetCredential = `INSERT INTO credential (account_id, scheme, secret, scram, changed_us) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (account_id) DO UPDATE SET scheme = excluded.scheme, secret = excluded.secret, scram = excluded.scram, changed_us = excluded.changed_us`
 )
 
 // newAccount is an account on its way into the tables. One of the two is set:
@@ -28,6 +28,9 @@ type newAccount struct {
 	Account
 	hash string
 	made Password
+
+	keys    scramKeys // of either
+	hasKeys bool
 }
 
 // CreateAccount adds an account and returns it with its id. An empty password
@@ -36,17 +39,13 @@ type newAccount struct {
 // login is taken as an address.
 func (d *Directory) CreateAccount(ctx context.Context, actor journal.Actor, a Account, p Password) (Account, Password, error) {
 	n := newAccount{Account: a}
-	if p == "" {
-		n.made = makePassword()
-	} else {
+	if p != "" {
 		if err := d.checkPassword(p); err != nil {
 			return Account{}, "", err
 		}
-		hash, err := d.hash(ctx, p)
-		if err != nil {
-			return Account{}, "", err
-		}
-		n.hash = hash
+	}
+	if err := d.prepare(ctx, &n, p); err != nil {
+		return Account{}, "", err
 	}
 	check := func(s *Snapshot) (err error) {
 		n.Account, err = s.checkAccount(n.Account)
@@ -57,6 +56,20 @@ func (d *Directory) CreateAccount(ctx context.Context, actor journal.Actor, a Ac
 		return Account{}, "", err
 	}
 	return n.Account, n.made, nil
+}
+
+// prepare hashes the password of a new account, or makes one, before the transaction that writes it.
+func (d *Directory) prepare(ctx context.Context, n *newAccount, p Password) (err error) {
+	if p == "" {
+		p = makePassword()
+		n.made = p
+	} else if n.hash, err = d.hash(ctx, p); err != nil {
+		return err
+	}
+	if id, ok := Login(n.Login.String()).parse(); ok { // the form that checkAccount brings it to
+		n.keys, n.hasKeys = d.seals.makeKeys(id, p)
+	}
+	return nil
 }
 
 // checkAccount returns a in canonical form, ready to be inserted.
@@ -96,6 +109,14 @@ func (d *Directory) hash(ctx context.Context, p Password) (string, error) {
 	return hashArgon2(p), nil
 }
 
+// sealed gives what is stored of the SCRAM keys; nothing when the password can have none.
+func (d *Directory) sealed(n *newAccount) string {
+	if !n.hasKeys {
+		return ""
+	}
+	return d.seals.seal(n.ID, n.keys)
+}
+
 func (d *Directory) insertAccount(ctx context.Context, tx *sqldb.Tx, actor journal.Actor, n *newAccount) error {
 	now := d.now()
 	row := tx.QueryRow(ctx, qInsertAccount, text(n.Login), n.Name, string(n.State), n.QuotaMiB, sqldb.Micros(now))
@@ -109,6 +130,7 @@ func (d *Directory) insertAccount(ctx context.Context, tx *sqldb.Tx, actor journ
 	if n.made != "" {
 		c = credential{scheme: schemeMade, secret: d.hashMade(n.ID, n.made), changed: now}
 	}
+	c.scram = d.sealed(n)
 	if err := setCredential(ctx, tx, n.ID, c); err != nil {
 		return err
 	}
@@ -133,7 +155,7 @@ func insertRoles(ctx context.Context, tx *sqldb.Tx, id AccountID, roles []Assign
 }
 
 func setCredential(ctx context.Context, tx *sqldb.Tx, id AccountID, c credential) error {
-	if _, err := tx.Exec(ctx, qSetCredential, id, c.scheme, c.secret, sqldb.Micros(c.changed)); err != nil {
+	if _, err := tx.Exec(ctx, qSetCredential, id, c.scheme, c.secret, []byte(c.scram), sqldb.Micros(c.changed)); err != nil {
 		return fmt.Errorf("set credential: %w", err)
 	}
 	return nil
@@ -149,30 +171,29 @@ func homeUnit(roles []Assignment) int64 {
 
 // SetPassword gives the account another password; an empty one lets one be
 // made, which is returned, once. Sessions that were opened before are no longer
-// valid, see [Snapshot.LoginValid]. Errors are of kind fault.NotFound and fault.Invalid.
+// valid, see [Snapshot.StillValid]; app passwords stay. Errors are of kind
+// fault.NotFound and fault.Invalid.
 func (d *Directory) SetPassword(ctx context.Context, actor journal.Actor, id AccountID, p Password) (Password, error) {
-	c := credential{scheme: schemeArgon2}
-	var made Password
-	if p == "" {
-		made = makePassword()
-		c = credential{scheme: schemeMade, secret: d.hashMade(id, made)}
-	} else {
+	if p != "" {
 		if err := d.checkPassword(p); err != nil {
 			return "", err
 		}
-		hash, err := d.hash(ctx, p)
-		if err != nil {
-			return "", err
-		}
-		c.secret = hash
+	}
+	a, ok := d.Snapshot().Account(id)
+	if !ok {
+		return "", errNoAccount(id)
+	}
+	n := newAccount{Account: a} // a login never changes, and no account is ever deleted
+	if err := d.prepare(ctx, &n, p); err != nil {
+		return "", err
+	}
+	c := credential{scheme: schemeArgon2, secret: n.hash, scram: d.sealed(&n)}
+	if n.made != "" {
+		c.scheme, c.secret = schemeMade, d.hashMade(id, n.made)
 	}
 	d.writing.Lock()
 	defer d.writing.Unlock()
 	s := d.Snapshot()
-	a, ok := s.Account(id)
-	if !ok {
-		return "", errNoAccount(id)
-	}
 	c.changed = d.now().UTC().Truncate(time.Microsecond)
 	err := d.update(ctx, func(tx *sqldb.Tx) error {
 		if err := setCredential(ctx, tx, id, c); err != nil {
@@ -185,13 +206,8 @@ func (d *Directory) SetPassword(ctx context.Context, actor journal.Actor, id Acc
 	if err != nil {
 		return "", err
 	}
-	// Nothing else has changed: on the morning when all get passwords of
-	// their own, 10,000 accounts need not be read 10,000 times.
-	next := *s
-	next.creds = slices.Clone(s.creds)
-	next.creds[s.accountAt[id]] = c
-	d.snapshot.Store(&next)
-	return made, nil
+	d.storeCredential(s, s.accountAt[id], c)
+	return n.made, nil
 }
 
 // UpdateAccount changes the name and the quota of an account. Errors are of
@@ -221,7 +237,7 @@ func (d *Directory) UpdateAccount(ctx context.Context, actor journal.Actor, a Ac
 }
 
 // SetState locks, disables or enables an account. It counts at once, also for
-// sessions that are open, see [Snapshot.LoginValid]. A successor named by
+// sessions that are open, see [Snapshot.StillValid]. A successor named by
 // [Directory.Vacate] is one no longer. Errors are of kind fault.NotFound and
 // fault.Invalid.
 func (d *Directory) SetState(ctx context.Context, actor journal.Actor, id AccountID, state State) error {

@@ -3,7 +3,7 @@
 // the credentials.
 //
 // It owns the tables unit, unit_code_legacy, unit_successor, account,
-// account_role, credential, mail_group, mail_group_member, mail_group_poster,
+// account_role, credential, app_password, mail_group, mail_group_member, mail_group_poster,
 // alias and domain.
 // Everything is read from an immutable [Snapshot] in memory that is replaced
 // after each change: lookups take no lock and no query. Only one process may
@@ -24,9 +24,9 @@ import (
 
 // Options tunes a Directory; the zero value works.
 type Options struct {
-	// Secret keys the fast hashes of made passwords. Without it they still
-	// hold, by their 128 random bits; with it a stolen database alone is no
-	// use to check guesses against.
+	// Secret keys the fast hashes of made passwords and seals the keys of
+	// SCRAM. Without it made passwords still hold, by their 128 random bits;
+	// with it a stolen database alone is no use to check guesses against.
 	Secret []byte
 	// MinPassword is the least number of characters of a password that a
 	// person chooses; 0 means 8.
@@ -48,6 +48,7 @@ type Directory struct {
 	snapshot    atomic.Pointer[Snapshot]
 	writing     sync.Mutex // held from checking a change until the snapshot shows it
 	login       *login
+	seals       seals
 }
 
 // Open reads the directory of db.
@@ -64,8 +65,12 @@ func Open(ctx context.Context, db *sqldb.DB, opt Options) (*Directory, error) {
 	if opt.VerifiedFor == 0 {
 		opt.VerifiedFor = 15 * time.Minute
 	}
+	keys, err := newSeals(opt.Secret)
+	if err != nil {
+		return nil, err
+	}
 	d := &Directory{
-		db: db, secret: opt.Secret, minPassword: opt.MinPassword, now: opt.Now, log: opt.Log,
+		db: db, seals: keys, secret: opt.Secret, minPassword: opt.MinPassword, now: opt.Now, log: opt.Log,
 		login: newLogin(opt.VerifiedFor),
 	}
 	if err := d.Reload(ctx); err != nil {

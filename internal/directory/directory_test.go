@@ -45,7 +45,10 @@ type world struct {
 func open(t testing.TB, opt Options) *world {
 	t.Helper()
 	w := &world{db: sqldbtest.Open(t), clock: newClock()}
-	opt.Now, opt.Secret = w.clock.now, []byte("secret of the server")
+	opt.Now = w.clock.now
+	if opt.Secret == nil {
+		opt.Secret = []byte("secret of the server")
+	}
 	var err error
 	if w.Directory, err = Open(t.Context(), w.db, opt); err != nil {
 		t.Fatal(err)
@@ -408,7 +411,7 @@ func TestSnapshotShowsOwnWrites(t *testing.T) {
 					}
 				}
 				_, _ = s.Expand(addr(t, "soyte@x.test"))
-				_, _ = w.Authenticate(ctx, "khong@x.test", "", netip.Addr{})
+				_, _ = w.Authenticate(ctx, Attempt{Login: "khong@x.test", Password: "", Remote: netip.Addr{}, Protocol: IMAP})
 			}
 		})
 	}
@@ -425,13 +428,13 @@ func TestSnapshotShowsOwnWrites(t *testing.T) {
 					t.Errorf("%s is not seen after its creation", login)
 				}
 				remote := netip.AddrFrom4([4]byte{10, byte(g), byte(i), 1})
-				if _, err := w.Authenticate(ctx, Login(login), made, remote); err != nil {
+				if _, err := w.Authenticate(ctx, Attempt{Login: Login(login), Password: made, Remote: remote, Protocol: IMAP}); err != nil {
 					t.Errorf("log in as %s: %v", login, err)
 				}
 				if made, err = w.SetPassword(ctx, admin, a.ID, ""); err != nil {
 					t.Error(err)
 				}
-				if _, err := w.Authenticate(ctx, Login(login), made, remote); err != nil {
+				if _, err := w.Authenticate(ctx, Attempt{Login: Login(login), Password: made, Remote: remote, Protocol: IMAP}); err != nil {
 					t.Errorf("log in as %s with the new password: %v", login, err)
 				}
 			}

@@ -311,20 +311,13 @@ func (d *Directory) writeImport(
 	return nil
 }
 
-// makeHashes makes the passwords that are missing, and hashes the given ones side by
+// makeHashes makes the passwords that are missing and hashes all, side by
 // side, before the transaction that writes them.
 func (d *Directory) makeHashes(ctx context.Context, rows []ImportRow, batch []newAccount) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(cap(d.login.slots))
 	for i := range batch {
-		if rows[i].Password == "" {
-			batch[i].made = makePassword()
-			continue
-		}
-		g.Go(func() (err error) {
-			batch[i].hash, err = d.hash(ctx, Password(rows[i].Password))
-			return err
-		})
+		g.Go(func() error { return d.prepare(ctx, &batch[i], Password(rows[i].Password)) })
 	}
 	return g.Wait()
 }

@@ -44,7 +44,7 @@ func TestImportAccounts(t *testing.T) {
 				t.Errorf("others = %+v %+v", cv, qt)
 			}
 			for login, p := range map[Login]Password{"vt@x.test": vt.Made, "cv@x.test": "mat khau dai", "qt@x.test": qt.Made} {
-				if _, err := w.Authenticate(t.Context(), login, p, ip("10.0.0.1")); err != nil {
+				if _, err := w.Authenticate(t.Context(), Attempt{Login: login, Password: p, Remote: ip("10.0.0.1"), Protocol: IMAP}); err != nil {
 					t.Errorf("log in as %s: %v", login, err)
 				}
 			}

@@ -8,12 +8,14 @@ import (
 	"crypto/subtle"
 	"hash"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"vanthu/internal/fault"
 	"vanthu/internal/mail"
+	"vanthu/internal/sqldb"
 )
 
 // Login is a login name as a client has sent it.
@@ -68,6 +70,7 @@ type login struct {
 
 	mu       sync.RWMutex
 	verified map[[sha256.Size]byte]verified
+	used     map[AppPasswordID]time.Time // when the use of an app password was last written down
 }
 
 // verified is a password that was right: for this stored secret, until then.
@@ -84,7 +87,19 @@ func newLogin(keep time.Duration) *login {
 		brake: newBrake(), slots: make(chan struct{}, 2), keep: keep,
 		macs:     sync.Pool{New: func() any { return hmac.New(sha256.New, key) }},
 		verified: map[[sha256.Size]byte]verified{},
+		used:     map[AppPasswordID]time.Time{},
 	}
+}
+
+// noteUse tells whether a use is to be written down, which it is at most every ten minutes.
+func (l *login) noteUse(id AppPasswordID, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.used[id]) < appPasswordUsedBy {
+		return false
+	}
+	l.used[id] = now
+	return true
 }
 
 // key names a login with a password in the cache.
@@ -129,40 +144,100 @@ func (l *login) remember(k [sha256.Size]byte, secret string, now time.Time) {
 	l.verified[k] = verified{secret: secret, until: now.Add(l.keep)}
 }
 
-// Authenticate returns the account of login when the password is its own and
-// the account is active. It fails with fault.Denied otherwise, by the same
-// words and after the same work for logins that do not exist, and with
-// fault.Exhausted, without looking at the password, when there were too many
-// failures from this address or for this login. The zero remote is an address
-// like others.
+// Protocol says where somebody logs in.
+type Protocol string
+
+// The protocols that people log in to.
+const (
+	IMAP Protocol = "imap"
+	SMTP Protocol = "smtp"
+)
+
+// Attempt is a log-in with a password.
+type Attempt struct {
+	Login    Login
+	Password Password
+	Remote   netip.Addr // the zero address is one like others
+	Protocol Protocol   // what an app password may be limited to
+}
+
+// Means says by what somebody has proved who he is.
+type Means string
+
+// What proves an account.
+const (
+	ByPassword    Means = "password"
+	ByAppPassword Means = "app_password"
+	ByVerifier    Means = "directory"   // a password that another directory knows
+	ByCertificate Means = "certificate" // of a TLS client
+	ByToken       Means = "token"       // of an identity provider
+)
+
+// Grant is a log-in that was allowed.
+type Grant struct {
+	Account
+	By  Means
+	App AppPasswordID // with ByAppPassword
+	At  time.Time     // when it was asked for
+}
+
+// Authenticate checks a password: the account's own, or one of its app
+// passwords. It fails with fault.Denied when it is neither or the account is
+// not active, by the same words and after the same work for logins that do not exist,
+// and with fault.Exhausted, without looking at the password, when there were too many
+// failures from this address or for this login.
 //
 // A right password is remembered for some time, so that clients that connect
 // again and again do not cost an Argon2id each. A change of the password or of the state
 // counts at once. It waits for its turn to compute; ctx ends the wait.
-func (d *Directory) Authenticate(ctx context.Context, login Login, password Password, remote netip.Addr) (Account, error) {
+func (d *Directory) Authenticate(ctx context.Context, at Attempt) (Grant, error) {
 	now := d.now()
-	id, ok := login.parse()
-	who := pair{addr: remote.Unmap().WithZone("")}
-	if ok {
-		who.login = id.Local + "@" + id.Domain
-	}
+	id, ok := at.Login.parse()
+	who := newPair(at.Remote, id, ok)
 	if !d.login.brake.admits(who, now) {
-		return Account{}, errBraked
+		return Grant{}, errBraked
 	}
-	if !ok || len(password) > maxPassword || password == "" {
+	if !ok || len(at.Password) > maxPassword || at.Password == "" {
 		// No such account can exist, whatever the time it takes to say so.
-		return Account{}, d.refuse(who)
+		return Grant{}, d.refuse(who)
 	}
-	a, c := d.lookup(id)
-	right, err := d.verify(ctx, who, a, c, password)
-	if err != nil {
-		return Account{}, err
+	s := d.Snapshot()
+	a, c := s.lookup(id)
+	g := Grant{Account: a, At: now}
+	if app := d.appPasswordOf(s, a.ID, at); app != 0 {
+		g.By, g.App = ByAppPassword, app
+	} else {
+		g.By = ByPassword
+		right, err := d.verify(ctx, who, a, c, at.Password)
+		if err != nil {
+			return Grant{}, err
+		}
+		if !right {
+			return Grant{}, d.refuse(who)
+		}
 	}
-	if !right || a.State != Active {
-		return Account{}, d.refuse(who)
+	if a.State != Active {
+		return Grant{}, d.refuse(who)
 	}
-	d.login.brake.succeeded(who, now)
-	return a, nil
+	d.allow(ctx, who, g)
+	return g, nil
+}
+
+// newPair gives whom the brake counts for; a login outside the alphabet of logins counts for its address alone.
+func newPair(remote netip.Addr, id mail.Address, valid bool) pair {
+	p := pair{addr: remote.Unmap().WithZone("")}
+	if valid {
+		p.login = id.Local + "@" + id.Domain
+	}
+	return p
+}
+
+// allow notes a success.
+func (d *Directory) allow(ctx context.Context, who pair, g Grant) {
+	d.login.brake.succeeded(who, g.At)
+	if g.App != 0 {
+		d.noteUse(ctx, g.App, g.At)
+	}
 }
 
 // refuse counts a failure. It logs one line when that slows guessing down, not
@@ -175,8 +250,7 @@ func (d *Directory) refuse(who pair) error {
 }
 
 // lookup gives the account of a login and its credential; zero when there is none.
-func (d *Directory) lookup(id mail.Address) (Account, credential) {
-	s := d.Snapshot()
+func (s *Snapshot) lookup(id mail.Address) (Account, credential) {
 	p, ok := s.byAddress[id]
 	if !ok || p.kind != TargetAccount {
 		return Account{}, credential{}
@@ -184,13 +258,14 @@ func (d *Directory) lookup(id mail.Address) (Account, credential) {
 	return s.accounts[p.index], s.creds[p.index]
 }
 
-// verify checks the password: at once when it is a made one or was right a
+// verify checks the account's own password: at once when it is a made one or was right a
 // moment ago, otherwise at the cost of one Argon2id, whether there is such an
 // account or not.
 func (d *Directory) verify(ctx context.Context, who pair, a Account, c credential, p Password) (bool, error) {
 	if c.scheme == schemeMade {
 		want := d.hashMade(a.ID, p)
 		if subtle.ConstantTimeCompare([]byte(want), []byte(c.secret)) == 1 {
+			d.learnKeys(ctx, a, c, groupMade(madeForm(p)))
 			return true, nil
 		}
 	}
@@ -198,6 +273,16 @@ func (d *Directory) verify(ctx context.Context, who pair, a Account, c credentia
 	if c.scheme == schemeArgon2 && d.login.knows(k, c.secret, d.now()) {
 		return true, nil
 	}
+	right, err := d.verifyCostly(ctx, who, a, c, p)
+	if right {
+		d.login.remember(k, c.secret, d.now())
+		d.learnKeys(ctx, a, c, p)
+	}
+	return right, err
+}
+
+// verifyCostly computes one Argon2id when its turn comes.
+func (d *Directory) verifyCostly(ctx context.Context, who pair, a Account, c credential, p Password) (bool, error) {
 	select {
 	case d.login.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -218,8 +303,38 @@ func (d *Directory) verify(ctx context.Context, who pair, a Account, c credentia
 		d.log.Error("cannot verify a password", "account", a.ID, "err", err)
 		return false, nil
 	}
-	if right {
-		d.login.remember(k, c.secret, d.now())
-	}
 	return right, nil
+}
+
+// learnKeys makes the SCRAM keys of a password that has just proved right, when there are none yet: of accounts from before there was
+// SCRAM. When the directory is being written it leaves that to the next log-in.
+func (d *Directory) learnKeys(ctx context.Context, a Account, c credential, p Password) {
+	if len(c.scram) > 0 || !d.writing.TryLock() {
+		return
+	}
+	defer d.writing.Unlock()
+	s := d.Snapshot()
+	i, ok := s.accountAt[a.ID]
+	if !ok || s.creds[i].secret != c.secret || len(s.creds[i].scram) > 0 {
+		return
+	}
+	k, ok := d.seals.makeKeys(a.Login, p)
+	if !ok {
+		return
+	}
+	c.scram = d.seals.seal(a.ID, k)
+	if err := d.update(ctx, func(tx *sqldb.Tx) error { return setCredential(ctx, tx, a.ID, c) }); err != nil {
+		d.log.Error("cannot keep the keys of a password", "account", a.ID, "err", err)
+		return
+	}
+	d.storeCredential(s, i, c)
+}
+
+// storeCredential shows a changed credential of the account at index i, and nothing else new: on the morning when all get passwords of
+// their own, 10,000 accounts need not be read 10,000 times.
+func (d *Directory) storeCredential(s *Snapshot, i int, c credential) {
+	next := *s
+	next.creds = slices.Clone(s.creds)
+	next.creds[i] = c
+	d.snapshot.Store(&next)
 }

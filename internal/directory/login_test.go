@@ -58,7 +58,7 @@ func TestAuthenticate(t *testing.T) {
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a, err := w.Authenticate(t.Context(), tt.login, tt.pass, netip.AddrFrom4([4]byte{10, byte(i), 0, 1}))
+			a, err := w.Authenticate(t.Context(), Attempt{Login: tt.login, Password: tt.pass, Remote: netip.AddrFrom4([4]byte{10, byte(i), 0, 1}), Protocol: IMAP})
 			if tt.want == 0 {
 				wantKind(t, err, fault.Denied)
 				if got := fault.Sentence(err); got != fault.Sentence(errDenied) {
@@ -85,7 +85,7 @@ func TestVerifiedLoginIsRemembered(t *testing.T) {
 	w := open(t, Options{})
 	a, _ := w.account(t, "vt@x.test", secretWord)
 	login := func(p Password) error {
-		_, err := w.Authenticate(t.Context(), "vt@x.test", p, ip("10.0.0.1"))
+		_, err := w.Authenticate(t.Context(), Attempt{Login: "vt@x.test", Password: p, Remote: ip("10.0.0.1"), Protocol: IMAP})
 		return err
 	}
 	if err := login(secretWord); err != nil {
@@ -97,7 +97,7 @@ func TestVerifiedLoginIsRemembered(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	warm := func(p Password) bool {
-		_, err := w.Authenticate(ctx, "vt@x.test", p, ip("10.0.0.1"))
+		_, err := w.Authenticate(ctx, Attempt{Login: "vt@x.test", Password: p, Remote: ip("10.0.0.1"), Protocol: IMAP})
 		return err == nil
 	}
 	if !warm(secretWord) {
@@ -121,20 +121,20 @@ func TestVerifiedLoginIsRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantKind(t, login(secretWord), fault.Denied)
-	if w.Snapshot().LoginValid(a.ID, opened) {
+	if w.Snapshot().StillValid(Grant{Account: a, By: ByPassword, At: opened}) {
 		t.Error("a session from before the change is still valid")
 	}
 	if err := login("another password"); err != nil {
 		t.Error(err)
 	}
-	if !w.Snapshot().LoginValid(a.ID, w.clock.now()) {
+	if !w.Snapshot().StillValid(Grant{Account: a, By: ByPassword, At: w.clock.now()}) {
 		t.Error("a session from after the change is not valid")
 	}
 	if err := w.SetState(t.Context(), admin, a.ID, Disabled); err != nil {
 		t.Fatal(err)
 	}
 	wantKind(t, login("another password"), fault.Denied)
-	if w.Snapshot().LoginValid(a.ID, w.clock.now()) {
+	if w.Snapshot().StillValid(Grant{Account: a, By: ByPassword, At: w.clock.now()}) {
 		t.Error("a session of a disabled account is valid")
 	}
 }
@@ -150,7 +150,7 @@ func TestUnknownLoginsCostAsMuch(t *testing.T) {
 	for round := range 18 {
 		for i, login := range logins {
 			start := time.Now()
-			_, err := w.Authenticate(t.Context(), login, "wrong password", netip.AddrFrom4([4]byte{10, byte(i), byte(round), 1}))
+			_, err := w.Authenticate(t.Context(), Attempt{Login: login, Password: "wrong password", Remote: netip.AddrFrom4([4]byte{10, byte(i), byte(round), 1}), Protocol: IMAP})
 			best[i] = min(best[i], time.Since(start))
 			wantKind(t, err, fault.Denied)
 		}
@@ -306,7 +306,7 @@ func TestGuessesSideBySide(t *testing.T) {
 	done := make(chan error)
 	for i := range 40 {
 		go func() {
-			_, err := w.Authenticate(t.Context(), "vt@x.test", Password(fmt.Sprint("guess number ", i)), ip("10.0.0.1"))
+			_, err := w.Authenticate(t.Context(), Attempt{Login: "vt@x.test", Password: Password(fmt.Sprint("guess number ", i)), Remote: ip("10.0.0.1"), Protocol: IMAP})
 			done <- err
 		}()
 	}
@@ -322,7 +322,7 @@ func TestGuessesSideBySide(t *testing.T) {
 		t.Errorf("%d guesses were looked at, want %d, and one that was under way", looked, failPerAddress)
 	}
 	// T054: the owner logs in from elsewhere meanwhile.
-	if _, err := w.Authenticate(t.Context(), "vt@x.test", secretWord, ip("192.0.2.1")); err != nil {
+	if _, err := w.Authenticate(t.Context(), Attempt{Login: "vt@x.test", Password: secretWord, Remote: ip("192.0.2.1"), Protocol: IMAP}); err != nil {
 		t.Errorf("owner: %v", err)
 	}
 }
@@ -332,7 +332,7 @@ func TestGuessingIsLoggedOnce(t *testing.T) {
 	var out strings.Builder
 	w := open(t, Options{Log: slog.New(slog.NewTextHandler(&out, nil))})
 	for range 30 {
-		_, _ = w.Authenticate(t.Context(), "khong hop le", "secret guess", ip("10.0.0.1"))
+		_, _ = w.Authenticate(t.Context(), Attempt{Login: "khong hop le", Password: "secret guess", Remote: ip("10.0.0.1"), Protocol: IMAP})
 	}
 	if n := strings.Count(out.String(), "slowing down"); n != 1 || strings.Contains(out.String(), "secret guess") {
 		t.Errorf("log has %d lines:\n%s", n, out.String())
@@ -343,12 +343,12 @@ func BenchmarkAuthenticateWarm(b *testing.B) {
 	w := open(b, Options{})
 	w.account(b, "vt@x.test", secretWord)
 	from := ip("10.0.0.1")
-	if _, err := w.Authenticate(b.Context(), "vt@x.test", secretWord, from); err != nil {
+	if _, err := w.Authenticate(b.Context(), Attempt{Login: "vt@x.test", Password: secretWord, Remote: from, Protocol: IMAP}); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := w.Authenticate(b.Context(), "vt@x.test", secretWord, from); err != nil {
+		if _, err := w.Authenticate(b.Context(), Attempt{Login: "vt@x.test", Password: secretWord, Remote: from, Protocol: IMAP}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -359,7 +359,7 @@ func BenchmarkAuthenticateMade(b *testing.B) {
 	_, made := w.account(b, "cv@x.test", "")
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := w.Authenticate(b.Context(), "cv@x.test", made, ip("10.0.0.1")); err != nil {
+		if _, err := w.Authenticate(b.Context(), Attempt{Login: "cv@x.test", Password: made, Remote: ip("10.0.0.1"), Protocol: IMAP}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -44,6 +44,7 @@ const (
 type credential struct {
 	scheme  string // "" when there is none: nobody can log in
 	secret  string
+	scram   string // sealed keys, "" when there are none (yet)
 	changed time.Time
 }
 
@@ -62,7 +63,10 @@ const (
 	argonMaxLanes  = 4
 )
 
-const maxPassword = 1024 // octets
+const (
+	maxPassword = 1024 // octets
+	madeLength  = 26   // characters of a made password, without hyphens
+)
 
 // madeBits is the alphabet of made passwords: no capitals, and neither 0, 1, 8
 // nor 9, so that they survive being read out and written down.
@@ -95,7 +99,14 @@ func (d *Directory) checkPassword(p Password) error {
 func makePassword() Password {
 	var bits [16]byte
 	_, _ = rand.Read(bits[:]) // crypto/rand never fails: it ends the program instead
-	s := madeBits.EncodeToString(bits[:])
+	return groupMade(madeBits.EncodeToString(bits[:]))
+}
+
+// groupMade writes the 26 characters of a made password in groups, as people get to see it; SCRAM takes it in this form only.
+func groupMade(s string) Password {
+	if len(s) != madeLength {
+		return Password(s)
+	}
 	return Password(s[:5] + "-" + s[5:10] + "-" + s[10:15] + "-" + s[15:20] + "-" + s[20:])
 }
 

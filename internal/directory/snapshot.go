@@ -17,6 +17,7 @@ type Snapshot struct {
 	units    []Unit // by code, then date
 	accounts []Account
 	creds    []credential // of accounts, by the same index
+	apps     map[AccountID][]appPassword
 	groups   []Group
 	aliases  []Alias
 	domains  []Domain
@@ -179,12 +180,21 @@ func (s *Snapshot) HasRole(account AccountID, unit UnitID, role Role) bool {
 	})
 }
 
-// LoginValid tells whether a session that the account opened at the time since
-// may go on: the account is active and its password has not been changed
-// after that.
-func (s *Snapshot) LoginValid(account AccountID, since time.Time) bool {
-	i, ok := s.accountAt[account]
-	return ok && s.accounts[i].State == Active && !s.creds[i].changed.After(since)
+// StillValid tells whether a session that g opened may go on: the account is
+// active, and what g was allowed by has been neither changed nor revoked since.
+func (s *Snapshot) StillValid(g Grant) bool {
+	i, ok := s.accountAt[g.ID]
+	if !ok || s.accounts[i].State != Active {
+		return false
+	}
+	switch g.By {
+	case ByPassword:
+		return !s.creds[i].changed.After(g.At)
+	case ByAppPassword:
+		return slices.ContainsFunc(s.apps[g.ID], func(p appPassword) bool { return p.id == g.App })
+	case ByVerifier, ByCertificate, ByToken: // what they rest on is not ours
+	}
+	return true
 }
 
 // MaySendAs tells whether the account may name from as the sender: its own

@@ -68,6 +68,7 @@ func TestClients(t *testing.T) {
 	t.Run("curl", func(t *testing.T) { testCurl(t, d) })
 	t.Run("mbsync", func(t *testing.T) { testMbsync(t, d) })
 	t.Run("python", func(t *testing.T) { testPython(t, d) })
+	t.Run("gsasl", func(t *testing.T) { testGsasl(t, d) })
 }
 
 func testSwaks(t *testing.T, d *testkit.Demo) {
@@ -318,5 +319,32 @@ func testPython(t *testing.T, d *testkit.Demo) {
 		testkit.ModifiedUTF7(testkit.Shared("xa08", testkit.Waiting)), testkit.ModifiedUTF7(testkit.Shared("xa08", testkit.Registered)))
 	if !strings.Contains(out, "every step came true") {
 		t.Errorf("the script says:\n%s", out)
+	}
+}
+
+// gsasl is the client of a SASL library that shares nothing with ours.
+func testGsasl(t *testing.T, d *testkit.Demo) {
+	gsasl := client(t, "gsasl")
+	who := testkit.Login("chuyenvien1", "soyte")
+	for _, mech := range []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"} {
+		for _, right := range []bool{true, false} {
+			t.Run(fmt.Sprint(mech, right), func(t *testing.T) {
+				password := "wrong password"
+				if right {
+					password = d.Password(t, who)
+				}
+				args := []string{
+					"--imap", "--connect=" + strings.Replace(d.IMAP, "127.0.0.1", "localhost", 1), "--x509-ca-file=" + d.CA,
+					"--mechanism=" + mech, "--authentication-id=" + who, "--authorization-id=", "--password=" + password,
+				}
+				if mech == "SCRAM-SHA-256" {
+					args = append(args, "--no-cb") // it refuses to leave out a binding that it could make
+				}
+				out, err := runClient(t, gsasl, args...)
+				if (err == nil) != right {
+					t.Errorf("logged in: %v, want %v\n%s", err == nil, right, out)
+				}
+			})
+		}
 	}
 }

@@ -1,0 +1,89 @@
+// Package auth knows the ways to log in beyond sending a password: which SASL
+// mechanisms a connection may be offered, and the server's side of each. The
+// protocol servers carry its messages and keep PLAIN and LOGIN themselves, which
+// have hardly any of their own; accounts, passwords and the brake on guessing
+// are the directory's.
+package auth
+
+import (
+	"context"
+	"crypto/tls"
+	"net/netip"
+
+	"vanthu/internal/directory"
+)
+
+// Names of SASL mechanisms.
+const (
+	ScramPlus = "SCRAM-SHA-256-PLUS" // RFC 7677, bound to the TLS connection by RFC 9266
+	Scram     = "SCRAM-SHA-256"      // RFC 7677
+)
+
+// Channel is the connection that somebody logs in over.
+type Channel struct {
+	Remote   netip.Addr
+	Protocol directory.Protocol
+	TLS      *tls.ConnectionState // nil without TLS
+}
+
+// Exchange is the server's side of one SASL exchange. In all mechanisms here
+// the client speaks first.
+type Exchange interface {
+	// Next takes a message of the client. done says that the client has
+	// proved who it is; otherwise answer goes to it, which may be empty. Errors are
+	// those of [directory.Scram.Next]; after one the exchange is over.
+	Next(ctx context.Context, message []byte) (answer []byte, done bool, err error)
+	// Grant gives what the exchange has allowed, once it is done.
+	Grant() directory.Grant
+	// Login gives the login that the client has named, for the log; "" when it is none.
+	Login() string
+}
+
+// Options tunes Mechanisms; the zero value works.
+type Options struct {
+	Nonce func() string // see directory.ScramOptions
+}
+
+// Mechanisms offers exchanges. Its methods may be called concurrently.
+type Mechanisms struct {
+	dir *directory.Directory
+	opt Options
+}
+
+// New returns the mechanisms for the accounts of d.
+func New(d *directory.Directory, opt Options) *Mechanisms { return &Mechanisms{dir: d, opt: opt} }
+
+// Offered lists the mechanisms that may be announced to ch, the strongest first.
+func (m *Mechanisms) Offered(ch Channel) []string {
+	if binding(ch) != nil {
+		return []string{ScramPlus, Scram}
+	}
+	return []string{Scram}
+}
+
+// Begin begins an exchange; false when the mechanism, by its name in capitals, is not offered to ch.
+func (m *Mechanisms) Begin(name string, ch Channel) (Exchange, bool) {
+	bind := binding(ch)
+	if name == Scram || name == ScramPlus && bind != nil {
+		return m.dir.Scram(directory.ScramOptions{
+			Remote: ch.Remote, Protocol: ch.Protocol, Binding: bind, Plus: name == ScramPlus, Nonce: m.opt.Nonce,
+		}), true
+	}
+	return nil, false
+}
+
+// binding gives the tls-exporter value of RFC 9266, section 4: there is one with TLS 1.3, and with TLS 1.2 when client and server have
+// agreed on the extended master secret (RFC 7627). tls-unique is never offered: it does not hold without the latter.
+// tls-server-end-point is not either: it would tell apart servers, not connections.
+func binding(ch Channel) []byte {
+	if ch.TLS == nil {
+		return nil
+	}
+	value, err := ch.TLS.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
+	if err != nil {
+		return nil
+	}
+	return value
+}
+
+var _ Exchange = (*directory.Scram)(nil)
