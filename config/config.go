@@ -62,7 +62,8 @@ type Config struct {
 	Journal Journal `toml:"journal" envPrefix:"JOURNAL_"`
 
 	// Where mail for outside domains goes. Without any route this server is
-	// internal only and refuses recipients outside its own domains.
+	// internal only and refuses recipients outside its own domains. Other vanthu
+	// servers need no route: see "vanthu peer".
 	Routes []Route `toml:"route"`
 
 	origins map[string]origin
@@ -177,25 +178,44 @@ type Queue struct {
 	Retry []Duration `toml:"retry" env:"RETRY"`
 	// After this time the sender is told that the message could not be delivered.
 	Expiry Duration `toml:"expiry" env:"EXPIRY"`
-	// Messages sent at the same time.
+	// Connections to other servers at the same time.
 	Workers int `toml:"workers" env:"WORKERS"`
+	// Of these, most to one server: one that is slow must not hold up the others.
+	PerDestination int `toml:"per_destination" env:"PER_DESTINATION"`
+	// Ended entries are kept this long for "vanthu queue list --all"; the
+	// journal keeps what became of them.
+	Keep Duration `toml:"keep" env:"KEEP"`
+	// DNS server, "address:port", that checks DNSSEC (unbound on this machine);
+	// its word is believed. Needed for DANE on routes by MX records. Empty means
+	// the machine's own resolver, without DANE.
+	Resolver string `toml:"resolver" env:"RESOLVER"`
 }
 
 // Route is one section [[route]]: the way to an outside domain.
 type Route struct {
 	// Domain this way leads to, or "*" for all that have no route of their own.
 	Domain string `toml:"domain" sample:"\"bo.example\""`
-	// Server that takes the mail.
+	// Server that takes the mail. With mx = true there is none here.
 	Host Host `toml:"host" sample:"\"mail.bo.example\""`
 	// Its port.
 	Port int `toml:"port"`
+	// Find the servers by the MX records of each recipient's domain, as on the
+	// Internet. DANE and MTA-STS are honoured where the domain has them.
+	MX bool `toml:"mx"`
+	// Only these units may send by this way, by code, address or short name.
+	// Empty means all.
+	Units []string `toml:"units"`
 	// "starttls" (demanded, certificate checked), "implicit" (TLS from the
-	// first byte) or "none".
+	// first byte), "opportunistic" (TLS when it can be had, nothing is checked)
+	// or "none".
 	TLS RouteTLS `toml:"tls"`
-	// SHA-256 of the server's certificate in hex, when it is not signed by an
-	// authority this machine trusts: another vanthu server. Empty means the
+	// SHA-256 of the server's certificate, or of the authority's that signs it,
+	// in hex, when this machine does not trust it already. Empty means the
 	// machine's trusted authorities decide.
 	Fingerprint string `toml:"fingerprint"`
+	// How to log in: "" for the strongest that the server offers, "plain",
+	// "login" or "scram-sha-256".
+	Auth string `toml:"auth"`
 	// Name to log in with. Empty means no log-in.
 	Username string `toml:"username"`
 	// File that holds the password. Refused when everybody on this machine may read it.
@@ -276,8 +296,9 @@ func Default() *Config {
 				Duration(time.Minute), Duration(5 * time.Minute), Duration(15 * time.Minute),
 				Duration(30 * time.Minute), Duration(time.Hour),
 			},
-			Expiry:  Duration(5 * 24 * time.Hour),
-			Workers: 8,
+			Expiry:  Duration(4 * 24 * time.Hour),
+			Workers: 20, PerDestination: 4,
+			Keep: Duration(30 * 24 * time.Hour),
 		},
 		Limits: Limits{
 			Connections: 10_000, ConnectionsReserved: 500, ConnectionsPerAddress: 100, WebConnectionsPerAddress: 200,

@@ -163,6 +163,7 @@ type RouteTLS string
 const (
 	StartTLS    RouteTLS = "starttls" // demanded, not opportunistic
 	ImplicitTLS RouteTLS = "implicit"
+	MaybeTLS    RouteTLS = "opportunistic"
 	NoTLS       RouteTLS = "none"
 )
 

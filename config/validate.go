@@ -119,6 +119,8 @@ func (c *Config) validateFigures(report report) {
 	lasting("extract.timeout", c.Extract.Timeout, time.Second, 10*time.Minute)
 	lasting("extract.idle", c.Extract.Idle, time.Second, day)
 	within("queue.workers", c.Queue.Workers, 1, 256)
+	within("queue.per_destination", c.Queue.PerDestination, 1, 256)
+	lasting("queue.keep", c.Queue.Keep, time.Hour, 365*day)
 	within("limits.connections", c.Limits.Connections, 10, 1_000_000)
 	within("limits.connections_reserved", c.Limits.ConnectionsReserved, 0, c.Limits.Connections)
 	within("limits.connections_per_address", c.Limits.ConnectionsPerAddress, 1, 1_000_000)
@@ -173,6 +175,11 @@ func (c *Config) validateQueue(report report) {
 			report("queue.retry", fmt.Sprintf("%s follows the longer %s", d, q.Retry[i-1]), "write waiting times from short to long")
 		}
 	}
+	if q.Resolver != "" {
+		if host, port, err := net.SplitHostPort(q.Resolver); err != nil || net.ParseIP(host) == nil || port == "" {
+			report("queue.resolver", fmt.Sprintf("%q is not an address with a port", q.Resolver), `write "127.0.0.1:53"`)
+		}
+	}
 	// RFC 5321, section 4.5.4.1 advises four to five days; a day bridges one night.
 	if day := 24 * time.Hour; q.Expiry.Std() < day || q.Expiry.Std() > 30*day {
 		report("queue.expiry", fmt.Sprintf("%s is not between 1d and 30d", q.Expiry), "")
@@ -200,13 +207,22 @@ func (c *Config) validateRoutes(report report) {
 			seen[domain] = i
 		}
 		c.Routes[i].Domain = domain
-		if r.Host == "" {
-			report(at+"host", "is missing", "name the server that takes the mail")
+		switch {
+		case r.MX && r.Host != "":
+			report(at+"host", "has no meaning with mx = true", "remove one of the two")
+		case !r.MX && r.Host == "":
+			report(at+"host", "is missing", "name the server that takes the mail, or write mx = true")
 		}
 		if r.Port < 1 || r.Port > 65535 {
 			report(at+"port", fmt.Sprintf("%d is not between 1 and 65535", r.Port), "")
 		}
-		oneOf(report, at+"tls", string(r.TLS), string(StartTLS), string(ImplicitTLS), string(NoTLS))
+		oneOf(report, at+"tls", string(r.TLS), string(StartTLS), string(ImplicitTLS), string(MaybeTLS), string(NoTLS))
+		oneOf(report, at+"auth", r.Auth, "", "plain", "login", "scram-sha-256")
+		for _, u := range r.Units {
+			if strings.TrimSpace(u) == "" {
+				report(at+"units", "holds an empty name", "name units by code, address or short name")
+			}
+		}
 		c.validateRouteTrust(report, at, r)
 	}
 }
@@ -219,8 +235,10 @@ func (c *Config) validateRouteTrust(report report, at string, r Route) {
 		report(at+"username", "is missing beside password_file", "give both or neither")
 	case r.Username != "" && r.PasswordFile == "":
 		report(at+"password_file", "is missing beside username", "give both or neither")
-	case r.Username != "" && r.TLS == NoTLS && !loopback:
-		report(at+"tls", `"none" would send the password of this route in clear`, `use "starttls" or "implicit"`)
+	case r.Username != "" && (r.TLS == NoTLS || r.TLS == MaybeTLS) && !loopback:
+		report(at+"tls", fmt.Sprintf("%q may send the password of this route in clear", r.TLS), `use "starttls" or "implicit"`)
+	case r.Username != "" && r.MX:
+		report(at+"username", "has no meaning with mx = true", "passwords are for one server: name it in host")
 	}
 	secretFile(report, at+"password_file", r.PasswordFile, false)
 	if r.Fingerprint == "" {
@@ -230,8 +248,10 @@ func (c *Config) validateRouteTrust(report report, at string, r Route) {
 	switch {
 	case err != nil || len(sum) != 32:
 		report(at+"fingerprint", "is not the SHA-256 of a certificate", "write 64 hex digits, with or without colons")
-	case r.TLS == NoTLS:
-		report(at+"fingerprint", `has no meaning when tls is "none"`, `use "starttls" or "implicit"`)
+	case r.TLS == NoTLS || r.TLS == MaybeTLS:
+		report(at+"fingerprint", fmt.Sprintf("has no meaning when tls is %q", r.TLS), `use "starttls" or "implicit"`)
+	case r.MX:
+		report(at+"fingerprint", "has no meaning with mx = true", "remove it, or name one server in host")
 	}
 }
 

@@ -110,6 +110,9 @@ type Dispatch struct {
 	Due           time.Time // zero: none
 	Place         Place     // of its message in the unit's workflow folders
 	Updated       time.Time
+	Peer          string // the other vanthu server it goes to or comes from, "" for none
+	Transfer      string // queue id at the sender's server, of one that crosses servers
+	Named         string // the address that the sender's server wrote, of one that came from a peer
 }
 
 // Source is the surface through which something was done.
@@ -122,6 +125,7 @@ const (
 	SourceCLI    Source = "cli"
 	SourcePortal Source = "portal"
 	SourceSystem Source = "system"
+	SourcePeer   Source = "peer" // another server reports
 )
 
 // A StatusEvent is one step in the life of a dispatch. Events are only added.
@@ -155,6 +159,9 @@ type In struct {
 	QueueID     string
 	Files       []File
 	Recipients  []Recipient // local units only
+	Outside     []Outside   // units of peers; QueueID names the transfer to them
+	Peer        string      // the peer that it came from, "" for none
+	Transfer    string      // queue id at that peer
 	Actor       journal.Actor
 	Source      Source
 }
@@ -163,8 +170,16 @@ type In struct {
 type Recipient struct {
 	Unit    directory.UnitID
 	Address mail.Address
-	Kind    Kind  // "" means [KindMain]
-	Place   Place // where the unit's copy lies
+	Kind    Kind   // "" means [KindMain]
+	Place   Place  // where the unit's copy lies
+	Named   string // the address that the sender wrote
+}
+
+// An Outside is a unit of a peer that the document goes to.
+type Outside struct {
+	Address mail.Address
+	Kind    Kind // "" means [KindMain]
+	Peer    string
 }
 
 // Result is what [Store.Intake] made of an In.

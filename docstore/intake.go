@@ -71,7 +71,7 @@ func FindSubmission(ctx context.Context, r sqldb.Reader, sub Submission) (Docume
 // earlier document of the same issuer, year, number and symbol, or the same
 // edXML DocumentId, makes a warning and no refusal.
 func (s *Store) Intake(ctx context.Context, tx *sqldb.Tx, in In) (Result, error) {
-	if len(in.Recipients) == 0 {
+	if len(in.Recipients)+len(in.Outside) == 0 {
 		return Result{}, fault.New(fault.Invalid, fault.Text{
 			EN: "the document has no recipient unit", VI: "văn bản không có đơn vị nhận",
 		})
@@ -96,7 +96,9 @@ func (s *Store) Intake(ctx context.Context, tx *sqldb.Tx, in In) (Result, error)
 
 	byUnit := make(map[directory.UnitID]Dispatch, len(sent)+len(in.Recipients))
 	for _, d := range sent {
-		byUnit[d.To] = d
+		if d.To != 0 {
+			byUnit[d.To] = d
+		}
 	}
 	var fresh []Recipient
 	for _, to := range in.Recipients {
@@ -105,9 +107,13 @@ func (s *Store) Intake(ctx context.Context, tx *sqldb.Tx, in In) (Result, error)
 			fresh = append(fresh, to)
 		}
 	}
-	res.Resubmitted = again && len(fresh) == 0
+	leaving := notSentYet(sent, in.Outside)
+	res.Resubmitted = again && len(fresh)+len(leaving) == 0
 	added, err := s.addDispatches(ctx, tx, in, doc, fresh, now)
 	if err != nil {
+		return Result{}, err
+	}
+	if err := s.addOutside(ctx, tx, in, doc, leaving, now); err != nil {
 		return Result{}, err
 	}
 	for _, d := range added {
@@ -201,6 +207,7 @@ func (s *Store) addDispatches(
 		d := Dispatch{
 			Document: doc.ID, To: r.Unit, Address: r.Address.String(), Kind: r.Kind,
 			State: StateArrived, Status: edoc.StatusArrived, Arrived: now, Place: r.Place, Updated: now,
+			Peer: in.Peer, Transfer: in.Transfer, Named: r.Named,
 		}
 		if d.Kind == "" {
 			d.Kind = KindMain
@@ -248,7 +255,7 @@ func placeholders(n, columns int) string {
 
 // insertDispatches inserts rows and sets their ids.
 func insertDispatches(ctx context.Context, tx *sqldb.Tx, list []Dispatch) error {
-	const columns = 16
+	const columns = 19
 	args := make([]any, 0, columns*len(list))
 	index := make(map[ULID]int, len(list))
 	for i, d := range list {
@@ -256,7 +263,7 @@ func insertDispatches(ctx context.Context, tx *sqldb.Tx, list []Dispatch) error 
 		args = append(args, string(d.ULID), int64(d.Document), int64(d.To), d.Address, string(d.Kind),
 			string(d.State), string(d.Status), d.ArrivalYear, d.ArrivalNumber, sqldb.Micros(d.Arrived),
 			sqldb.Micros(d.Registered), sqldb.Micros(d.Completed), sqldb.Micros(d.Due), d.Place.Mailbox, d.Place.UID,
-			sqldb.Micros(d.Updated))
+			sqldb.Micros(d.Updated), d.Peer, d.Transfer, d.Named)
 	}
 	type made struct {
 		id   DispatchID
@@ -367,7 +374,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)`
 const (
 	qInsertDispatches = `
 INSERT INTO dispatch (ulid, document_id, to_unit, to_address, kind, state, status, arrival_year, arrival_number,
-  arrived_us, registered_us, completed_us, due_us, mailbox_id, uid, updated_us)
+  arrived_us, registered_us, completed_us, due_us, mailbox_id, uid, updated_us, peer, transfer, named)
 VALUES `
 	qReturningID = ` RETURNING id, ulid`
 )

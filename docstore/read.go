@@ -28,7 +28,7 @@ const documentColumns = `id, ulid, edxml_id, issuer_unit, issuer_name, number, s
   message_id, mail_id, body_sha256, queue_id, from_account, created_us`
 
 const dispatchColumns = `id, ulid, document_id, to_unit, to_address, kind, state, status, arrival_year, arrival_number,
-  arrived_us, registered_us, completed_us, due_us, mailbox_id, uid, updated_us`
+  arrived_us, registered_us, completed_us, due_us, mailbox_id, uid, updated_us, peer, transfer, named`
 
 const eventColumns = `id, dispatch_id, status, at_us, actor, source, reason, note, journal_seq`
 
@@ -258,7 +258,8 @@ func scanDispatch(r row) (Dispatch, error) {
 	var d Dispatch
 	var arrived, registered, completed, due, updated int64
 	err := r.Scan(&d.ID, &d.ULID, &d.Document, &d.To, &d.Address, &d.Kind, &d.State, &d.Status, &d.ArrivalYear,
-		&d.ArrivalNumber, &arrived, &registered, &completed, &due, &d.Place.Mailbox, &d.Place.UID, &updated)
+		&d.ArrivalNumber, &arrived, &registered, &completed, &due, &d.Place.Mailbox, &d.Place.UID, &updated,
+		&d.Peer, &d.Transfer, &d.Named)
 	d.Arrived, d.Registered, d.Completed = sqldb.Time(arrived), sqldb.Time(registered), sqldb.Time(completed)
 	d.Due, d.Updated = sqldb.Time(due), sqldb.Time(updated)
 	return d, err

@@ -153,6 +153,9 @@ func verifyDispatches(ctx context.Context, r sqldb.Reader, rep *Report) error {
 
 // verifyDispatch replays the events of one dispatch.
 func verifyDispatch(d Dispatch, events []StatusEvent, entries []bound) error {
+	if d.To == 0 {
+		return verifyOutside(d, events)
+	}
 	key := fmt.Sprintf("%d (%s)", d.ID, d.ULID)
 	state := StateQueued
 	status := edoc.Status("")

@@ -2,23 +2,21 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"vanthu/config"
+	"vanthu/docstore"
 	"vanthu/internal/delivery"
 	"vanthu/internal/directory"
 	"vanthu/internal/extract"
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
+	"vanthu/internal/peer"
 	"vanthu/internal/queue"
 	"vanthu/internal/transport"
 	"vanthu/smtpd"
@@ -31,10 +29,11 @@ type submission struct {
 }
 
 var (
-	_ smtpd.Backend      = submission{}
-	_ smtpd.PerRecipient = incoming{}
-	_ transport.Source   = messages{}
-	_ transport.Reporter = (*delivery.Delivery)(nil)
+	_ smtpd.Backend       = submission{}
+	_ smtpd.PerRecipient  = incoming{}
+	_ transport.Source    = messages{}
+	_ transport.Reporter  = (*delivery.Delivery)(nil)
+	_ transport.Documents = (*docstore.Store)(nil)
 )
 
 func (s submission) Authenticate(ctx context.Context, login smtpd.Login, pw smtpd.Password, remote netip.Addr) (smtpd.AccountID, error) {
@@ -89,11 +88,15 @@ func (m messages) OpenMessage(ctx context.Context, ref queue.MessageRef) (io.Rea
 }
 
 // routes translates the ways out of the configuration.
-func routes(list []config.Route) ([]transport.Route, error) {
+func routes(list []config.Route, now func() time.Time) ([]transport.Route, error) {
 	out := make([]transport.Route, len(list))
 	for i, r := range list {
 		out[i] = transport.Route{
-			Domain: r.Domain, Host: string(r.Host), Port: r.Port, Mode: transport.TLSMode(r.TLS), Username: r.Username,
+			Domain: r.Domain, Host: string(r.Host), Port: r.Port, Mode: transport.TLSMode(r.TLS), Units: r.Units,
+			Auth: transport.AuthMethod(r.Auth), Username: r.Username,
+		}
+		if r.MX && r.TLS == config.StartTLS { // demanded of one server; of all the world's only what they promise
+			out[i].Mode = ""
 		}
 		if r.PasswordFile != "" {
 			pw, err := os.ReadFile(r.PasswordFile)
@@ -103,36 +106,14 @@ func routes(list []config.Route) ([]transport.Route, error) {
 			out[i].Password = strings.TrimRight(string(pw), "\r\n")
 		}
 		if r.Fingerprint != "" {
-			want, err := hex.DecodeString(r.Fingerprint)
+			pin, err := peer.ParsePin(r.Fingerprint)
 			if err != nil {
 				return nil, fmt.Errorf("fingerprint of route %s: %w", r.Domain, err)
 			}
-			out[i].TLS = pinned(want)
+			out[i].TLS = transport.Pinned(pin, now)
 		}
 	}
 	return out, nil
-}
-
-// pinned trusts exactly one certificate, whoever signed it and for whatever
-// name: how two vanthu servers know each other.
-func pinned(sum []byte) *tls.Config {
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection below compares the certificate itself
-		VerifyConnection: func(cs tls.ConnectionState) error {
-			if len(cs.PeerCertificates) == 0 {
-				return errors.New("the server shows no certificate")
-			}
-			return matches(cs.PeerCertificates[0], sum)
-		},
-	}
-}
-
-func matches(cert *x509.Certificate, sum []byte) error {
-	if got := sha256.Sum256(cert.Raw); string(got[:]) != string(sum) {
-		return fmt.Errorf("the server's certificate has fingerprint %x, not the configured one", got)
-	}
-	return nil
 }
 
 // attachmentText gives the text of attachments to the search index.

@@ -59,11 +59,11 @@ type Options struct {
 // server is built on.
 type Rooms struct {
 	control.Rooms
-	Config    *config.Config
-	Delivery  *delivery.Delivery
-	Transport *transport.Runner
-	Journal   *journal.Checkpointer
-	Files     *extract.Pool // nil when foreign files are not read
+	Config   *config.Config
+	Delivery *delivery.Delivery
+	Journal  *journal.Checkpointer
+	Files    *extract.Pool // nil when foreign files are not read
+	certs    *certificates
 
 	opt Options
 }
@@ -114,15 +114,18 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 	}
 	r.Documents = docstore.New(docstore.Options{Now: opt.Now})
 	r.Queue = queue.New(r.DB, queue.Options{
-		Schedule: durations(cfg.Queue.Retry), Lifetime: cfg.Queue.Expiry.Std(), Now: opt.Now,
+		Schedule: durations(cfg.Queue.Retry), Jitter: 0.1, Lifetime: cfg.Queue.Expiry.Std(), Now: opt.Now,
 	})
+	if err := r.openPeers(ctx); err != nil {
+		return nil, err
+	}
 	return r, r.connect()
 }
 
 // connect makes the rooms that stand on several stores.
 func (r *Rooms) connect() error {
 	cfg, opt := r.Config, r.opt
-	routes, err := routes(cfg.Routes)
+	routes, err := routes(cfg.Routes, opt.Now)
 	if err != nil {
 		return err
 	}
@@ -146,8 +149,13 @@ func (r *Rooms) connect() error {
 			RecipientsPerDay: cfg.Limits.ClerkRecipientsPerDay,
 		},
 	})
+	resolver := transport.SystemResolver()
+	if cfg.Queue.Resolver != "" {
+		resolver = transport.NewResolver(cfg.Queue.Resolver)
+	}
 	r.Transport = transport.New(r.DB, r.Queue, messages{r.Mail}, r.Delivery, transport.Options{
-		Hostname: Hostname(cfg), Routes: routes, Workers: cfg.Queue.Workers, Now: opt.Now, Log: opt.Log,
+		Hostname: Hostname(cfg), Routes: routes, Peers: r.Peers, Certificate: r.certificate, Documents: r.Documents,
+		Workers: cfg.Queue.Workers, PerDestination: cfg.Queue.PerDestination, Resolver: resolver, Now: opt.Now, Log: opt.Log,
 	})
 	r.Workflow, err = workflow.New(r.DB, r.Directory, r.Mail, r.Documents, workflow.Options{
 		TrackingInterval: cfg.Documents.TrackingInterval.Std(), Now: opt.Now, Log: opt.Log,
@@ -273,6 +281,18 @@ func loadSecret(path string) ([]byte, error) {
 // mailbox, no document, no queue item.
 func (r *Rooms) Collect(ctx context.Context, thorough bool) (mailstore.Collected, error) {
 	return r.Mail.Collect(ctx, mailstore.CollectOptions{Thorough: thorough, Keep: r.keeps})
+}
+
+// forgetEnded drops what is known of mail that left long ago.
+func (r *Rooms) forgetEnded(ctx context.Context, now time.Time) {
+	keep := r.Config.Queue.Keep.Std()
+	if _, err := r.Queue.Prune(ctx, now.Add(-keep)); err != nil && ctx.Err() == nil {
+		r.opt.Log.Error("cannot forget ended queue items", "err", err)
+	}
+	// A peer gives up within days; a month is more than any sender tries.
+	if _, err := r.Peers.Forget(ctx, now.Add(-max(keep, 30*24*time.Hour))); err != nil && ctx.Err() == nil {
+		r.opt.Log.Error("cannot forget old transfers", "err", err)
+	}
 }
 
 // keeps tells whether a message without mailbox is still needed.

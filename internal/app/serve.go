@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -33,7 +32,6 @@ type Addresses struct {
 // Server is a running set of services over Rooms.
 type Server struct {
 	rooms   *Rooms
-	certs   *certificates
 	smtp    *smtpd.Server
 	imap    *imapd.Server
 	portal  *portal.Portal
@@ -54,9 +52,6 @@ func NewServer(ctx context.Context, r *Rooms) (_ *Server, err error) {
 			}
 		}
 	}()
-	if err := s.loadCertificates(); err != nil {
-		return nil, err
-	}
 	if err := s.makeServices(); err != nil {
 		return nil, err
 	}
@@ -75,17 +70,7 @@ func (s *Server) Addresses() Addresses { return s.addr }
 
 // Reload takes a renewed certificate into use. A broken one is an error, and
 // the one in force stays.
-func (s *Server) Reload() error { return s.certs.reload() }
-
-func (s *Server) loadCertificates() (err error) {
-	cfg := s.rooms.Config
-	if cfg.TLS.CertFile != "" {
-		s.certs, err = fileCertificates(cfg.TLS.CertFile, cfg.TLS.KeyFile)
-		return err
-	}
-	s.certs, err = ownCertificates(filepath.Join(cfg.DataDir, tlsFolder), certificateNames(cfg), s.rooms.opt.Now)
-	return err
-}
+func (s *Server) Reload() error { return s.rooms.certs.reload() }
 
 // certificateNames are all names under which clients may reach the server.
 func certificateNames(cfg *config.Config) []string {
@@ -104,7 +89,7 @@ func certificateNames(cfg *config.Config) []string {
 }
 
 func (s *Server) tls() *tls.Config {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certs.get}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.rooms.certs.get}
 	if s.rooms.Config.TLS.MinVersion == "1.3" {
 		conf.MinVersion = tls.VersionTLS13
 	}
@@ -228,6 +213,9 @@ func (s *Server) collect(ctx context.Context) error {
 		}
 		now := s.rooms.opt.Now()
 		thorough := now.Sub(lastThorough) > 24*time.Hour
+		if thorough {
+			s.rooms.forgetEnded(ctx, now)
+		}
 		switch _, err := s.rooms.Collect(ctx, thorough); {
 		case err == nil && thorough:
 			lastThorough = now

@@ -12,8 +12,10 @@ import (
 	"vanthu/internal/journal"
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
+	"vanthu/internal/peer"
 	"vanthu/internal/queue"
 	"vanthu/internal/sqldb"
+	"vanthu/internal/transport"
 	"vanthu/internal/workflow"
 )
 
@@ -25,6 +27,8 @@ type Rooms struct {
 	Documents *docstore.Store
 	Workflow  *workflow.Workflow
 	Queue     *queue.Queue
+	Peers     *peer.Registry
+	Transport *transport.Runner
 }
 
 // Options tunes a Service; the zero value works.
@@ -82,6 +86,11 @@ func calls() map[string]call {
 		CallRegisterShow:   on((*Service).registerShow),
 		CallQueueList:      on((*Service).queueList),
 		CallQueueAct:       on((*Service).queueAct),
+		CallQueueSummary:   on((*Service).queueSummary),
+		CallPeerList:       on((*Service).peerList),
+		CallPeerCard:       on((*Service).peerCard),
+		CallPeerAdd:        on((*Service).peerAdd),
+		CallPeerRemove:     on((*Service).peerRemove),
 		CallJournalEntries: on((*Service).journalEntries),
 	}
 }

@@ -481,7 +481,7 @@ func TestRemoteRecipientsAreQueuedInTheSameTransaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	items, err := w.queue.Lease(t.Context(), 10)
+	items, err := w.queue.Lease(t.Context(), "peer.test")
 	if err != nil || len(items) != 2 || items[0].Queue != acc.QueueID {
 		t.Fatalf("queue = %+v, %v; want two items of %s", items, err, acc.QueueID)
 	}

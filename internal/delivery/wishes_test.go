@@ -103,7 +103,7 @@ func TestSuccessIsReportedWhenAskedFor(t *testing.T) {
 			t.Errorf("report has %q, which nobody asked for:\n%s", not, got[0])
 		}
 	}
-	items, err := w.queue.Lease(t.Context(), 9)
+	items, err := w.queue.Lease(t.Context(), "peer.test")
 	if err != nil || len(items) != 1 || items[0].To.Notify != mail.NotifySuccess || items[0].Env.ID != "QQ 1" || items[0].Env.Ret != mail.ReturnFull {
 		t.Errorf("queued %+v, %v, want the wishes of the sender with it", items, err)
 	}
@@ -193,7 +193,7 @@ func TestHeadersBeyondASCII(t *testing.T) {
 			if (err != nil) != tt.refused || tt.refused && fault.StatusOf(err) != "5.6.7" {
 				t.Fatalf("Commit = %v, want refused %v", err, tt.refused)
 			}
-			if items, _ := w.queue.Lease(t.Context(), 1); !tt.refused && (len(items) != 1 || items[0].Env.UTF8 != (tt.subject == "Họp")) {
+			if items, _ := w.queue.Lease(t.Context(), "peer.test"); !tt.refused && (len(items) != 1 || items[0].Env.UTF8 != (tt.subject == "Họp")) {
 				t.Errorf("queued %+v: the next hop must know what the header needs", items)
 			}
 		})
@@ -215,13 +215,13 @@ func TestBinaryMessages(t *testing.T) {
 	if got := w.inbox("chuyenvien@xa1.p.test"); len(got) != 1 || !strings.HasSuffix(got[0], binary) {
 		t.Errorf("stored %q", got)
 	}
-	if items, _ := w.queue.Lease(t.Context(), 9); len(items) != 1 || items[0].Env.Body != mail.BodyBinaryMIME {
+	if items, _ := w.queue.Lease(t.Context(), "peer.test"); len(items) != 1 || items[0].Env.Body != mail.BodyBinaryMIME {
 		t.Errorf("queued %+v, want it binary", items)
 	}
 	if _, err := w.submit(w.origin(clerk), env, letter(clerk, "xa1@p.test", "x", "b2", "plain")); err != nil {
 		t.Fatal(err)
 	}
-	if items, _ := w.queue.Lease(t.Context(), 9); len(items) != 1 || items[0].Env.Body != mail.Body7Bit {
+	if items, _ := w.queue.Lease(t.Context(), "peer.test"); len(items) != 1 || items[0].Env.Body != mail.Body7Bit {
 		t.Errorf("queued %+v, want it 7-bit: any server takes that", items)
 	}
 }
@@ -250,7 +250,7 @@ func TestPriority(t *testing.T) {
 			if _, err := w.submit(w.origin(tt.login), env, msg); err != nil {
 				t.Fatal(err)
 			}
-			if items, _ := w.queue.Lease(t.Context(), 1); len(items) != 1 || items[0].Env.Priority != tt.want {
+			if items, _ := w.queue.Lease(t.Context(), "peer.test"); len(items) != 1 || items[0].Env.Priority != tt.want {
 				t.Errorf("queued %+v, want priority %d", items, tt.want)
 			}
 		})
@@ -265,7 +265,7 @@ func TestTLSRequiredNo(t *testing.T) {
 		if _, err := w.submit(w.origin(clerk), env, letter(clerk, "a@peer.test", "x", "t1", "x", "TLS-Required: No")); err != nil {
 			t.Fatal(err)
 		}
-		if items, _ := w.queue.Lease(t.Context(), 1); len(items) != 1 || items[0].Env.TLSOptional == require || items[0].Env.RequireTLS != require {
+		if items, _ := w.queue.Lease(t.Context(), "peer.test"); len(items) != 1 || items[0].Env.TLSOptional == require || items[0].Env.RequireTLS != require {
 			t.Errorf("queued %+v with REQUIRETLS %v", items, require)
 		}
 	}
@@ -293,7 +293,7 @@ func TestReportToElsewhere(t *testing.T) {
 	if _, err := w.submit(w.origin(""), env, letter("a@peer.test", "xa1@p.test", "x", "r1", strings.Repeat("0123456789\r\n", 200))); err != nil {
 		t.Fatal(err)
 	}
-	items, err := w.queue.Lease(t.Context(), 9)
+	items, err := w.queue.Lease(t.Context(), "peer.test")
 	if err != nil || len(items) != 1 || !items[0].Sender.Null || !items[0].Env.RequireTLS || items[0].Rcpt.String() != "a@peer.test" {
 		t.Fatalf("queued %+v, %v, want one report that requires TLS", items, err)
 	}

@@ -34,21 +34,3 @@ func TestEnvelopeIsKept(t *testing.T) {
 		t.Errorf("got %+v\n and %+v\nwant %+v\n and %+v", items[0].Env, items[0].To, env, to)
 	}
 }
-
-func TestUrgentGoesFirst(t *testing.T) {
-	db, q, _ := setup(t)
-	for id, p := range map[string]mail.Priority{"low": -5, "usual": 0, "urgent": 6} {
-		if err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
-			return q.Enqueue(t.Context(), tx, "Q1", 7, mail.Envelope{From: mail.Path{Null: true}, Priority: p},
-				[]mail.Recipient{{Addr: address(t, id+"@y.test")}})
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, want := range []string{"urgent@y.test", "usual@y.test", "low@y.test"} {
-		items, err := q.Lease(t.Context(), 1)
-		if err != nil || len(items) != 1 || items[0].Rcpt.String() != want {
-			t.Errorf("Lease = %v, %v, want %s", items, err, want)
-		}
-	}
-}

@@ -3,10 +3,12 @@
 // never holds up another recipient.
 //
 // It owns table queue_item. An item is made in the transaction that accepts
-// the message (250 is a promise) and ends in exactly one of the states done or
-// failed. A runner leases due items; a lease that is not settled in time falls
-// back by itself, so a crash in the middle of an attempt costs at most one
-// duplicate, never a loss.
+// the message (250 is a promise) and ends in exactly one of the states done,
+// failed or dropped. A runner leases due items, lane by lane; a lease that is
+// not settled in time falls back by itself, and all fall back when a runner
+// starts, so a crash in the middle of an attempt costs at most one duplicate,
+// never a loss. Another vanthu server drops that duplicate, because the queue
+// id stays the same (docs/adr/0007-peers.md).
 package queue
 
 import (
@@ -14,6 +16,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"vanthu/internal/fault"
@@ -33,13 +37,14 @@ type MessageRef int64
 // State of an item.
 type State string
 
-// The states. Done and Failed are final.
+// The states. Done, Failed and Dropped are final.
 const (
 	Waiting State = "waiting" // due at Next
 	Leased  State = "leased"  // an attempt is under way
 	Held    State = "held"    // an administrator stopped it
 	Done    State = "done"    // the next hop took it
 	Failed  State = "failed"  // given up; its sender has been told
+	Dropped State = "dropped" // an administrator took it out; nobody has been told
 )
 
 // Item is one recipient of one message on its way out.
@@ -54,6 +59,8 @@ type Item struct {
 	Created  time.Time    `json:"created"`
 	Next     time.Time    `json:"next"`
 	Expires  time.Time    `json:"expires"`
+	Route    string       `json:"route,omitempty"`     // the way an administrator chose; "" is the domain's own
+	Warned   time.Time    `json:"warned,omitzero"`     // when the sender was told that it is late
 	LastCode int          `json:"last_code,omitempty"` // SMTP reply code of the last attempt; 0 for none
 	LastText string       `json:"last_text,omitempty"`
 
@@ -66,7 +73,10 @@ type Options struct {
 	// Schedule is how long to wait after each failed attempt; the last one
 	// repeats. Empty means 1m, 5m, 15m, 30m, 1h. RFC 5321, section 4.5.4.1.
 	Schedule []time.Duration
-	Lifetime time.Duration    // from acceptance to giving up; 0 means 5 days
+	// Jitter spreads every wait by up to this part of it to both sides, so that
+	// what failed together does not come back together; 0 means not at all.
+	Jitter   float64
+	Lifetime time.Duration    // from acceptance to giving up; 0 means 4 days
 	Lease    time.Duration    // longest attempt; 0 means 15 minutes
 	Now      func() time.Time // nil means time.Now
 }
@@ -76,6 +86,7 @@ type Queue struct {
 	db   *sqldb.DB
 	opt  Options
 	wake chan struct{}
+	prod atomic.Int64
 }
 
 // New returns the queue kept in db.
@@ -84,7 +95,7 @@ func New(db *sqldb.DB, opt Options) *Queue {
 		opt.Schedule = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour}
 	}
 	if opt.Lifetime == 0 {
-		opt.Lifetime = 5 * 24 * time.Hour
+		opt.Lifetime = 4 * 24 * time.Hour
 	}
 	if opt.Lease == 0 {
 		opt.Lease = 15 * time.Minute
@@ -145,44 +156,7 @@ func bit(b bool) int {
 }
 
 const columns = `id, queue_id, message_id, sender, rcpt, state, attempts, created_us, next_us, expires_us, last_code, last_text,
- envid, ret, notify, orcpt, orcpt_type, utf8, body, require_tls, tls_optional, by_us, by_mode, by_trace, priority`
-
-const (
-	qExpireLeases = `UPDATE queue_item SET state = 'waiting', next_us = $1 WHERE state = 'leased' AND leased_us < $2`
-	qLease        = `UPDATE queue_item SET state = 'leased', leased_us = $1, attempts = attempts + 1
- WHERE id IN (SELECT id FROM queue_item WHERE state = 'waiting' AND next_us <= $2 ORDER BY priority DESC, next_us, id LIMIT $3)
- RETURNING ` + columns
-	qNextDue = `SELECT min(next_us) FROM queue_item WHERE state = 'waiting'`
-)
-
-// Lease claims up to limit items that are due, by priority and the oldest first,
-// each for Options.Lease. An item leased by a process that died comes back by itself.
-func (q *Queue) Lease(ctx context.Context, limit int) (items []Item, err error) {
-	now := q.opt.Now()
-	err = q.db.Update(ctx, func(tx *sqldb.Tx) error {
-		items = nil
-		if _, err := tx.Exec(ctx, qExpireLeases, sqldb.Micros(now), sqldb.Micros(now.Add(-q.opt.Lease))); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, qLease, sqldb.Micros(now), sqldb.Micros(now), limit)
-		if err != nil {
-			return err
-		}
-		items, err = scanItems(rows)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("lease queue items: %w", err)
-	}
-	return items, nil
-}
-
-// NextDue is when the next waiting item is due; ok is false when none waits.
-func (q *Queue) NextDue(ctx context.Context) (at time.Time, ok bool, err error) {
-	var us sql.NullInt64
-	err = q.db.View(ctx, func(r sqldb.Reader) error { return r.QueryRow(ctx, qNextDue).Scan(&us) })
-	return sqldb.Time(us.Int64), us.Valid, err
-}
+ envid, ret, notify, orcpt, orcpt_type, utf8, body, require_tls, tls_optional, by_us, by_mode, by_trace, priority, route, warned_us`
 
 // Result is how an attempt for one item ended.
 type Result struct {
@@ -217,7 +191,7 @@ func (q *Queue) Settle(ctx context.Context, tx *sqldb.Tx, it Item, r Result) (St
 	state := r.Class()
 	next := now
 	if state == Waiting {
-		next = now.Add(q.delay(it.Attempts))
+		next = now.Add(q.Delay(it.Attempts))
 		if next.After(it.Expires) {
 			state = Failed
 		}
@@ -238,10 +212,11 @@ func (q *Queue) Settle(ctx context.Context, tx *sqldb.Tx, it Item, r Result) (St
 // ErrNotLeased: the item's lease ended, or somebody else settled it.
 var ErrNotLeased = fault.New(fault.Conflict, fault.Text{EN: "the queue item is not under way"})
 
-// delay is the wait after the n-th attempt, n from 1.
-func (q *Queue) delay(n int) time.Duration {
+// Delay is the wait after the n-th failed attempt, n from 1.
+func (q *Queue) Delay(n int) time.Duration {
 	i := min(max(n-1, 0), len(q.opt.Schedule)-1)
-	return q.opt.Schedule[i]
+	d := q.opt.Schedule[i]
+	return d + time.Duration(q.opt.Jitter*(2*rand.Float64()-1)*float64(d))
 }
 
 func scanItems(rows *sql.Rows) (items []Item, err error) {
@@ -249,11 +224,11 @@ func scanItems(rows *sql.Rows) (items []Item, err error) {
 	for rows.Next() {
 		var it Item
 		var sender, rcpt string
-		var created, next, expires, by int64
+		var created, next, expires, by, warned int64
 		if err := rows.Scan(&it.ID, &it.Queue, &it.Message, &sender, &rcpt, &it.State, &it.Attempts,
 			&created, &next, &expires, &it.LastCode, &it.LastText,
 			&it.Env.ID, &it.Env.Ret, &it.To.Notify, &it.To.Original, &it.To.OriginalType, &it.Env.UTF8, &it.Env.Body,
-			&it.Env.RequireTLS, &it.Env.TLSOptional, &by, &it.Env.By.Mode, &it.Env.By.Trace, &it.Env.Priority); err != nil {
+			&it.Env.RequireTLS, &it.Env.TLSOptional, &by, &it.Env.By.Mode, &it.Env.By.Trace, &it.Env.Priority, &it.Route, &warned); err != nil {
 			return nil, err
 		}
 		if it.Rcpt, err = mail.ParseAddress(rcpt, true); err != nil {
@@ -265,6 +240,9 @@ func scanItems(rows *sql.Rows) (items []Item, err error) {
 		it.Env.From, it.To.Addr = it.Sender, it.Rcpt
 		if by != 0 {
 			it.Env.By.Deadline = sqldb.Time(by)
+		}
+		if warned != 0 {
+			it.Warned = sqldb.Time(warned)
 		}
 		it.Created, it.Next, it.Expires = sqldb.Time(created), sqldb.Time(next), sqldb.Time(expires)
 		items = append(items, it)

@@ -51,9 +51,24 @@ func enqueue(t *testing.T, db *sqldb.DB, q *queue.Queue, id queue.ID, rcpts ...s
 
 func lease(t *testing.T, q *queue.Queue) []queue.Item {
 	t.Helper()
-	items, err := q.Lease(t.Context(), 10)
+	lanes, err := q.Lanes(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	var names []queue.Lane
+	for _, l := range lanes {
+		names = append(names, l.Lane)
+	}
+	var items []queue.Item
+	for {
+		some, err := q.Lease(t.Context(), names...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(some) == 0 {
+			break
+		}
+		items = append(items, some...)
 	}
 	return items
 }
@@ -99,9 +114,9 @@ func TestRecipientsHaveTheirOwnFate(t *testing.T) {
 	if due := lease(t, q); len(due) != 0 {
 		t.Errorf("%d items due before their time", len(due))
 	}
-	at, ok, err := q.NextDue(t.Context())
-	if err != nil || !ok || !at.Equal(c.now.Add(time.Minute)) {
-		t.Errorf("NextDue = %v %v %v, want in a minute", at, ok, err)
+	lanes, err := q.Lanes(t.Context())
+	if err != nil || len(lanes) != 1 || lanes[0].Lane != "peer.test" || !lanes[0].Due.Equal(c.now.Add(time.Minute)) {
+		t.Errorf("Lanes = %v %v, want peer.test in a minute", lanes, err)
 	}
 	c.now = c.now.Add(time.Minute)
 	due := lease(t, q)
@@ -135,6 +150,9 @@ func TestLostLeaseComesBackOnce(t *testing.T) {
 	enqueue(t, db, q, "Q1", "one@peer.test")
 	first := lease(t, q)[0]
 	c.now = c.now.Add(6 * time.Minute)
+	if err := db.Update(t.Context(), func(tx *sqldb.Tx) error { return q.TakeBack(t.Context(), tx) }); err != nil {
+		t.Fatal(err)
+	}
 	second := lease(t, q)
 	if len(second) != 1 || second[0].Attempts != 2 {
 		t.Fatalf("after the lease: %+v", second)
@@ -158,25 +176,29 @@ func TestHoldReleaseRetry(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := items[0].ID
-	if err := q.Hold(t.Context(), actor, id); err != nil {
+	act := func(a queue.Act) error {
+		_, err := q.Change(t.Context(), actor, queue.Selection{Item: id}, a, "")
+		return err
+	}
+	if err := act(queue.ActHold); err != nil {
 		t.Fatal(err)
 	}
 	if got := lease(t, q); len(got) != 0 {
 		t.Errorf("leased %d held items", len(got))
 	}
-	if err := q.Hold(t.Context(), actor, id); fault.KindOf(err) != fault.Conflict {
-		t.Errorf("second Hold = %v, want a conflict", err)
+	if err := act(queue.ActHold); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("second hold = %v, want a conflict", err)
 	}
-	if err := q.Release(t.Context(), actor, id); err != nil {
+	if err := act(queue.ActRelease); err != nil {
 		t.Fatal(err)
 	}
 	it := lease(t, q)[0]
 	settle(t, db, q, it, queue.Result{Code: 421})
-	if err := q.RetryNow(t.Context(), actor, id); err != nil {
+	if err := act(queue.ActRetry); err != nil {
 		t.Fatal(err)
 	}
 	if got := lease(t, q); len(got) != 1 {
-		t.Errorf("RetryNow left %d items due, want 1", len(got))
+		t.Errorf("retry left %d items due, want 1", len(got))
 	}
 	var used bool
 	if err := db.View(t.Context(), func(r sqldb.Reader) (err error) {

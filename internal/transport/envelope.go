@@ -28,7 +28,7 @@ func (h hop) has(ext string) bool {
 func (h hop) refuse(env mail.Envelope, group []queue.Item, now time.Time) queue.Result {
 	switch {
 	case env.By.Mode == mail.ByReturn && !now.Before(env.By.Deadline): // RFC 2852, section 4.1.3
-		return queue.Result{Code: 554, Text: "5.4.7 the time by which the sender wanted it delivered has passed"}
+		return tooLate()
 	case env.RequireTLS && (!h.tls || !h.has("REQUIRETLS")): // RFC 8689, section 4.2.1
 		return queue.Result{Code: 550, Text: "5.7.30 REQUIRETLS support required: the next server does not offer it"}
 	case !h.has("SMTPUTF8") && (!senderASCII(env) || anyUTF8(group)): // RFC 6531, section 3.2
@@ -42,6 +42,10 @@ func (h hop) refuse(env mail.Envelope, group []queue.Item, now time.Time) queue.
 		return queue.Result{Code: 554, Text: "5.6.3 the next server takes no 8-bit message, and we do not convert: send it in base64"}
 	}
 	return queue.Result{}
+}
+
+func tooLate() queue.Result {
+	return queue.Result{Code: 554, Text: "5.4.7 the time by which the sender wanted it delivered has passed"}
 }
 
 func senderASCII(env mail.Envelope) bool { return env.From.Null || isASCII(env.From.Address.String()) }

@@ -1,212 +1,168 @@
 package transport
 
 import (
+	"bufio"
+	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"strconv"
 	"time"
 
-	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
 	"vanthu/internal/mail"
+	"vanthu/internal/peer"
 	"vanthu/internal/queue"
 )
 
-// TLSMode says how a route is protected.
-type TLSMode string
-
-// The modes. TLSNone is for loopback and test networks only.
-const (
-	TLSStart    TLSMode = "starttls" // STARTTLS, and no mail without it
-	TLSImplicit TLSMode = "implicit" // TLS from the first octet
-	TLSNone     TLSMode = "none"
-)
-
-// Route is the way to the mail of a domain.
-type Route struct {
-	Domain   string      // "peer.test", ".peer.test" for what is below it, or "*"
-	Host     string      // name or address of the next server
-	Port     int         // 0 means 25, or 465 with TLSImplicit
-	Mode     TLSMode     // "" means TLSStart
-	TLS      *tls.Config // trust roots or pinned certificate; nil means the system's roots
-	Username string      // log in with PLAIN when not empty
-	Password string
-}
-
-func (rt Route) addr() string {
-	port := rt.Port
-	switch {
-	case port != 0:
-	case rt.Mode == TLSImplicit:
-		port = 465
-	default:
-		port = 25
-	}
-	return net.JoinHostPort(rt.Host, strconv.Itoa(port))
-}
-
-func (rt Route) tls() *tls.Config {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if rt.TLS != nil {
-		conf = rt.TLS.Clone()
-	}
-	if conf.ServerName == "" {
-		conf.ServerName = rt.Host
-	}
-	return conf
-}
-
 // send makes one transaction for all items of group and fills in results,
-// which have the same length.
-func (r *Runner) send(ctx context.Context, rt Route, group []queue.Item, results []queue.Result) {
+// which have the same length. broken tells that the connection is of no more
+// use, early that it was so before the server had taken anything.
+func (r *Runner) send(ctx context.Context, w way, c *conn, group []queue.Item, results []queue.Result) (broken, early bool) {
 	all := func(err error) {
 		for i := range results {
 			results[i] = resultOf(err)
 		}
 	}
-	body, size, err := r.source.OpenMessage(ctx, group[0].Message)
+	c.raw.pace(r.opt.Timeout, time.Now().Add(r.opt.MessageTime))
+	c.sent++
+	message, size, err := r.source.OpenMessage(ctx, group[0].Message)
 	if err != nil {
-		all(err)
-		return
+		all(fmt.Errorf("the message cannot be read here: %w", err))
+		return false, false
 	}
-	defer body.Close() //nolint:errcheck // it was only read
-	c, err := r.dial(ctx, rt)
+	defer message.Close() //nolint:errcheck // it was only read
+	body, size, err := forWire(message, size, w, group[0].Queue)
 	if err != nil {
-		all(err)
-		return
+		all(fmt.Errorf("the message cannot be read here: %w", err))
+		return false, false
 	}
-	defer c.Close() //nolint:errcheck // the results are known by then
+	if !c.clean {
+		if err := c.Reset(); err != nil {
+			all(err)
+			return true, true
+		}
+	}
+	c.clean = false
 	env := group[0].Env
 	now := r.opt.Now()
-	h := hop{offers: c.Extension, tls: rt.Mode != TLSNone}
+	h := hop{offers: c.Extension, tls: c.tls}
 	if no := h.refuse(env, group, now); no.Code != 0 {
 		for i := range results {
 			results[i] = no
 		}
-		return
-	}
-	from := ""
-	if !env.From.Null {
-		from = env.From.Address.String()
+		c.clean = true
+		return false, false
 	}
 	c.link.mail = h.mailParams(env, group, size, now)
-	if err := c.Mail(from, nil); err != nil {
+	if err := c.Mail(senderText(env.From), nil); err != nil {
 		all(err)
-		return
+		return !isReply(err), true
 	}
 	taken := 0
 	for i, it := range group {
 		if err := c.Rcpt(it.Rcpt.String(), rcptOptions(it.To)); err != nil {
 			results[i] = resultOf(err)
+			if !isReply(err) {
+				all(err)
+				return true, i == 0
+			}
 			continue
 		}
 		results[i] = queue.Result{Code: 250}
 		taken++
 	}
 	if taken == 0 {
-		return
+		return false, false
 	}
-	final := r.data(c, body, size, env.Body == mail.BodyBinaryMIME)
-	final.Host, final.Unreported = rt.Host, !h.has("DSN")
+	final, err := r.data(c, body, size, env.Body == mail.BodyBinaryMIME)
+	final.Host, final.Unreported = c.host.Host, !h.has("DSN")
 	for i := range results {
 		if results[i].Code == 250 {
 			results[i] = final
 		}
 	}
-	if final.Code == 250 {
-		if err := c.Quit(); err != nil {
-			r.opt.Log.Debug("server hung up after taking the message", "remote", rt.addr(), "err", err)
-		}
-	}
+	c.clean = final.Code == 250
+	return err != nil && !isReply(err), false
 }
 
 // data sends the body. Nothing but the server's own final reply counts as
 // delivered.
-func (r *Runner) data(c *client, body io.Reader, size int64, binary bool) queue.Result {
+func (r *Runner) data(c *conn, body io.Reader, size int64, binary bool) (queue.Result, error) {
 	if binary {
-		reply, err := c.link.bdat(body, size)
+		reply, err := c.link.bdat(c.underWay(body), size)
+		c.raw.body.Store(false)
 		if err != nil {
-			return resultOf(err)
+			return resultOf(err), err
 		}
-		return queue.Result{Code: 250, Text: reply}
+		return queue.Result{Code: 250, Text: reply}, nil
 	}
 	w, err := c.Data()
 	if err != nil {
-		return resultOf(err)
+		return resultOf(err), err
 	}
-	if _, err := io.Copy(w, body); err != nil {
-		return resultOf(fmt.Errorf("send the message: %w", err))
+	defer c.raw.body.Store(false)
+	if _, err := io.Copy(w, c.underWay(body)); err != nil {
+		err = fmt.Errorf("send the message: %w", err)
+		return resultOf(err), err
 	}
+	// A server may work for long on what it has got. RFC 5321, section 4.5.3.2.6.
+	c.raw.step.Store(int64(5 * r.opt.Timeout))
 	resp, err := w.CloseWithResponse()
 	if err != nil {
-		return resultOf(err)
+		return resultOf(err), err
 	}
-	return queue.Result{Code: 250, Text: resp.StatusText}
+	return queue.Result{Code: 250, Text: resp.StatusText}, nil
 }
 
-// client is the library's client with the link that it talks through.
-type client struct {
-	*smtp.Client
-	link *link
+// underWay marks that a body is under way from now on.
+func (c *conn) underWay(body io.Reader) io.Reader {
+	c.raw.body.Store(true)
+	return body
 }
 
-func (r *Runner) dial(ctx context.Context, rt Route) (_ *client, err error) {
-	d := net.Dialer{Timeout: r.opt.Timeout}
-	raw, err := d.DialContext(ctx, "tcp", rt.addr())
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
+// forWire gives a stored message as it leaves: without the Return-Path, which
+// only the last server adds (RFC 5321, section 4.4), and for a peer with the
+// queue id under which it drops what it has got already.
+func forWire(stored io.Reader, size int64, w way, id queue.ID) (io.Reader, int64, error) {
+	br := bufio.NewReaderSize(stored, 4096)
+	for {
+		line, err := br.Peek(12)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, 0, err
+		}
+		if !bytes.EqualFold(line, []byte("Return-Path:")) {
+			break
+		}
+		n, err := skipLine(br)
 		if err != nil {
-			err = errors.Join(err, raw.Close())
+			return nil, 0, err
 		}
-	}()
-	conn := net.Conn(&paced{Conn: raw, timeout: r.opt.Timeout})
-	l := newLink(conn, false)
-	switch rt.Mode {
-	case TLSImplicit:
-		l = newLink(tls.Client(conn, rt.tls()), false)
-	case TLSNone:
-	default:
-		if err := raw.SetDeadline(time.Now().Add(r.opt.Timeout)); err != nil {
-			return nil, err
-		}
-		tc, err := startTLS(conn, r.opt.Hostname, rt.tls())
-		if err != nil {
-			return nil, fmt.Errorf("start TLS: %w", err)
-		}
-		l = newLink(tc, true)
+		size -= n
 	}
-	c := &client{smtp.NewClient(l), l}
-	c.CommandTimeout, c.SubmissionTimeout = r.opt.Timeout, 5*r.opt.Timeout
-	if err := c.Hello(r.opt.Hostname); err != nil {
-		return nil, err
+	if w.peer == "" {
+		return br, size, nil
 	}
-	if rt.Username != "" {
-		if err := c.Auth(sasl.NewPlainClient("", rt.Username, rt.Password)); err != nil {
-			return nil, fmt.Errorf("log in to the next server: %w", err)
-		}
-	}
-	return c, nil
+	prefix := fmt.Sprintf("%s: %s\r\n", peer.TransferField, id)
+	return io.MultiReader(bytes.NewReader([]byte(prefix)), br), size + int64(len(prefix)), nil
 }
 
-// paced bounds each single write: the library sets no deadline while it sends
-// a body, so a peer that stops reading would hold a worker for ever.
-type paced struct {
-	net.Conn
-	timeout time.Duration
+// skipLine reads on to the end of a line; our own fields are not folded here.
+func skipLine(br *bufio.Reader) (n int64, err error) {
+	for {
+		part, err := br.ReadSlice('\n')
+		n += int64(len(part))
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return n, err
+		}
+	}
 }
 
-func (p *paced) Write(b []byte) (int, error) {
-	if err := p.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
-		return 0, err
-	}
-	return p.Conn.Write(b)
+// isReply tells the server's own answer from a connection that broke.
+func isReply(err error) bool {
+	var se *smtp.SMTPError
+	return errors.As(err, &se)
 }
 
 // resultOf turns an error of the client into a result: the server's own reply
@@ -221,23 +177,9 @@ func resultOf(err error) queue.Result {
 		}
 		return queue.Result{Code: se.Code, Text: text}
 	}
+	var p errPermanent
+	if errors.As(err, &p) {
+		return queue.Result{Code: p.code, Text: p.text}
+	}
 	return queue.Result{Text: err.Error()}
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
-
-func anyUTF8(group []queue.Item) bool {
-	for _, it := range group {
-		if !isASCII(it.Rcpt.String()) {
-			return true
-		}
-	}
-	return false
 }

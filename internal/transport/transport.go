@@ -1,28 +1,34 @@
 // Package transport runs the queue: it takes what is due to other servers by
 // SMTP, and tells senders what could not be delivered.
 //
-// Only routes that were configured are used; by default nothing leaves. An
-// attempt carries one message to all its recipients behind the same route.
-// Each recipient's result is settled by itself, together with the delivery
-// report that follows from a failure, in one transaction.
+// Only routes that were configured, and peers, are used; by default nothing
+// leaves. What goes to the same server shares connections; servers have their
+// own share of the work, so that one that is dead or slow holds up no other.
+// Each recipient's result is settled by itself, together with what follows
+// from it (a delivery report, the state of an official document), in one
+// transaction, before anything else is tried for that message.
 package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
+	"vanthu/docstore"
 	"vanthu/internal/delivery"
 	"vanthu/internal/fault"
 	"vanthu/internal/journal"
 	"vanthu/internal/mail"
+	"vanthu/internal/peer"
 	"vanthu/internal/queue"
 	"vanthu/internal/sqldb"
 )
@@ -38,144 +44,118 @@ type Reporter interface {
 	Report(ctx context.Context, tx *sqldb.Tx, r delivery.Report) error
 }
 
-// Options tunes a Runner; the zero value works but for Hostname.
-type Options struct {
-	Hostname string        // our name in EHLO and reports
-	Routes   []Route       // where mail for other domains goes
-	Workers  int           // attempts at the same time; 0 means 8
-	Poll     time.Duration // longest wait between looks at the queue; 0 means 30 s
-	Timeout  time.Duration // for each step of an attempt; 0 means 2 minutes
-	Now      func() time.Time
-	Log      *slog.Logger
+// Documents learns how official documents get on on their way to other
+// servers; docstore does.
+type Documents interface {
+	// Outgoing moves the dispatch that left here in a transfer to an address;
+	// it does nothing when there is none.
+	Outgoing(ctx context.Context, tx *sqldb.Tx, out docstore.Outgoing) error
 }
 
-// Runner takes queued mail to other servers.
+// Options tunes a Runner; the zero value works but for Hostname.
+type Options struct {
+	Hostname string         // our name in EHLO and reports
+	Routes   []Route        // where mail for other domains goes
+	Peers    *peer.Registry // other vanthu servers; nil means none
+	// Certificate gives our certificate, shown to peers; nil means none.
+	Certificate func() (*tls.Certificate, error)
+	Documents   Documents // nil means none are followed
+
+	Workers        int           // connections at the same time; 0 means 20
+	PerDestination int           // of these to one server; 0 means 4
+	PerConnection  int           // messages on one connection; 0 means 50
+	Poll           time.Duration // longest wait between looks at the queue; 0 means 30 s
+	ConnectTimeout time.Duration // for a connection to be made; 0 means 30 s
+	Timeout        time.Duration // for each step of an attempt; 0 means 2 minutes
+	MessageTime    time.Duration // for one message as a whole, less than the lease; 0 means 14 minutes
+	DelayNotice    time.Duration // after this a sender is told that its message still waits; 0 means 4 hours
+	UrgentNotice   time.Duration // the same for urgent mail; 0 means 30 minutes
+
+	Resolver *Resolver // for routes by MX records; nil means the system's, without DANE
+	// Permit allows an address that MX records lead to. Nil allows what is not
+	// loopback, private, link-local or multicast: names of strangers must not
+	// make this server talk to its own network.
+	Permit  func(netip.Addr) bool
+	MXPort  int         // port of hosts found by MX records; 0 means 25
+	Fetcher PolicyFetch // gets MTA-STS policies; nil means by HTTPS
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+func (o *Options) defaults() {
+	set := func(p *time.Duration, d time.Duration) {
+		if *p <= 0 {
+			*p = d
+		}
+	}
+	count := func(p *int, n int) {
+		if *p <= 0 {
+			*p = n
+		}
+	}
+	count(&o.Workers, 20)
+	count(&o.PerDestination, 4)
+	count(&o.PerConnection, 50)
+	count(&o.MXPort, 25)
+	set(&o.Poll, 30*time.Second)
+	set(&o.ConnectTimeout, 30*time.Second)
+	set(&o.Timeout, 2*time.Minute)
+	set(&o.MessageTime, 14*time.Minute)
+	set(&o.DelayNotice, 4*time.Hour)
+	set(&o.UrgentNotice, 30*time.Minute)
+	if o.Permit == nil {
+		o.Permit = public
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Resolver == nil {
+		o.Resolver = SystemResolver()
+	}
+}
+
+// Runner takes queued mail to other servers. Run may be called once; the other
+// methods may be called concurrently.
 type Runner struct {
 	db       *sqldb.DB
 	queue    *queue.Queue
 	source   Source
 	reporter Reporter
 	opt      Options
+	sts      *stsCache
+	state    scheduler
+	stats    Stats
+}
+
+// Stats counts what happened since the start.
+type Stats struct {
+	Relayed     atomic.Int64 // recipients that a next server took
+	Failed      atomic.Int64 // recipients given up
+	Connections atomic.Int64
 }
 
 // New returns a Runner over the queue kept in db.
 func New(db *sqldb.DB, q *queue.Queue, source Source, reporter Reporter, opt Options) *Runner {
-	if opt.Workers <= 0 {
-		opt.Workers = 8
-	}
-	if opt.Poll <= 0 {
-		opt.Poll = 30 * time.Second
-	}
-	if opt.Timeout <= 0 {
-		opt.Timeout = 2 * time.Minute
-	}
-	if opt.Now == nil {
-		opt.Now = time.Now
-	}
-	if opt.Log == nil {
-		opt.Log = slog.New(slog.DiscardHandler)
-	}
-	return &Runner{db: db, queue: q, source: source, reporter: reporter, opt: opt}
-}
-
-// HasRoute tells whether mail for a domain has a way out.
-func (r *Runner) HasRoute(domain string) bool {
-	_, ok := r.route(domain)
-	return ok
-}
-
-// Run attempts due items until ctx ends, then waits for the attempts under
-// way. It returns nil after a clean stop; an error of the database is logged
-// and tried again, since mail that waits is safe.
-func (r *Runner) Run(ctx context.Context) error {
-	work := make(chan []queue.Item)
-	var wg sync.WaitGroup
-	for range r.opt.Workers {
-		wg.Go(func() {
-			for group := range work {
-				r.attempt(context.WithoutCancel(ctx), group)
-			}
-		})
-	}
-	defer wg.Wait()
-	defer close(work)
-	for {
-		items, err := r.queue.Lease(ctx, r.opt.Workers*10)
-		if err != nil && ctx.Err() == nil {
-			r.opt.Log.Error("cannot read the queue", "err", err)
-		}
-		for _, group := range byRoute(items, r.route) {
-			work <- group
-		}
-		if len(items) > 0 {
-			continue
-		}
-		timer := time.NewTimer(r.wait(ctx))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-r.queue.Wake():
-		case <-timer.C:
-		}
-		timer.Stop()
+	opt.defaults()
+	return &Runner{
+		db: db, queue: q, source: source, reporter: reporter, opt: opt, sts: newSTSCache(opt.Fetcher, opt.Now),
+		state: newScheduler(),
 	}
 }
 
-// wait is how long nothing will be due.
-func (r *Runner) wait(ctx context.Context) time.Duration {
-	at, ok, err := r.queue.NextDue(ctx)
-	if err != nil || !ok {
-		return r.opt.Poll
-	}
-	return min(max(at.Sub(r.opt.Now()), 100*time.Millisecond), r.opt.Poll)
-}
+// Stats gives the counters.
+func (r *Runner) Stats() *Stats { return &r.stats }
 
-// byRoute groups leased items that can go in one SMTP transaction.
-func byRoute(items []queue.Item, route func(string) (Route, bool)) [][]queue.Item {
-	type key struct {
-		id   queue.ID
-		addr string
-	}
-	at := map[key]int{}
-	var groups [][]queue.Item
-	for _, it := range items {
-		k := key{id: it.Queue}
-		if rt, ok := route(it.Rcpt.Domain); ok {
-			k.addr = rt.addr()
-		}
-		i, ok := at[k]
-		if !ok {
-			i = len(groups)
-			at[k] = i
-			groups = append(groups, nil)
-		}
-		groups[i] = append(groups[i], it)
-	}
-	return groups
-}
-
-// attempt makes one SMTP transaction for a group and settles each recipient.
-func (r *Runner) attempt(ctx context.Context, group []queue.Item) {
-	results := make([]queue.Result, len(group))
-	rt, ok := r.route(group[0].Rcpt.Domain)
-	if !ok {
-		for i := range results {
-			results[i] = queue.Result{Code: 550, Text: "5.4.4 there is no route to this domain any more"}
-		}
-	} else {
-		r.send(ctx, rt, group, results)
-	}
-	original := r.original(ctx, group[0].Message, results)
-	err := r.db.Update(ctx, func(tx *sqldb.Tx) error { return r.settle(ctx, tx, group, results, original) })
-	if err != nil {
-		// The lease runs out and the items come back: at worst a duplicate.
-		r.opt.Log.Error("cannot settle an attempt", "queue_id", string(group[0].Queue), "err", err)
-	}
-}
-
-// settle records the results and reports what the sender is to know.
-func (r *Runner) settle(ctx context.Context, tx *sqldb.Tx, group []queue.Item, results []queue.Result, original []byte) error {
+// settle records the results of one message at one server and reports what the
+// sender is to know. A lease that was lost is not an error: somebody else
+// settles it.
+func (r *Runner) settle(
+	ctx context.Context, tx *sqldb.Tx, w way, group []queue.Item, results []queue.Result, original []byte,
+) error {
 	var told []delivery.Reported
 	for i, it := range group {
 		state, err := r.queue.Settle(ctx, tx, it, results[i])
@@ -195,18 +175,44 @@ func (r *Runner) settle(ctx context.Context, tx *sqldb.Tx, group []queue.Item, r
 		} else if x, ok := relayedRecipient(it, results[i]); ok {
 			told = append(told, x)
 		}
-		if _, err := journal.Append(ctx, tx, journal.Event{
-			At: r.opt.Now(), Type: typ, Actor: journal.System("queue"), Subject: string(it.Queue),
-			Data: map[string]any{"rcpt": it.Rcpt.String(), "code": results[i].Code, "attempts": it.Attempts},
-		}); err != nil {
+		if err := r.ended(ctx, tx, it, typ, journal.System("queue"), w.peer, results[i]); err != nil {
 			return err
 		}
 	}
-	if len(told) == 0 || group[0].Sender.Null { // never a report about a report. RFC 5321, section 6.1.
+	return r.report(ctx, tx, group[0], told, original)
+}
+
+// ended writes down how it ended for one recipient: in the journal, and for
+// the dispatch when the message was an official document.
+func (r *Runner) ended(
+	ctx context.Context, tx *sqldb.Tx, it queue.Item, typ string, actor journal.Actor, to peer.Name, res queue.Result,
+) error {
+	if _, err := journal.Append(ctx, tx, journal.Event{
+		At: r.opt.Now(), Type: typ, Actor: actor, Subject: string(it.Queue),
+		Data: map[string]any{"rcpt": it.Rcpt.String(), "code": res.Code, "attempts": it.Attempts},
+	}); err != nil {
+		return err
+	}
+	count := &r.stats.Failed
+	if typ == "mail.relayed" {
+		count = &r.stats.Relayed
+	}
+	tx.OnCommit(func() { count.Add(1) })
+	if r.opt.Documents == nil {
+		return nil
+	}
+	return r.opt.Documents.Outgoing(ctx, tx, docstore.Outgoing{
+		Transfer: string(it.Queue), Address: it.Rcpt.String(), Peer: string(to),
+		Taken: typ == "mail.relayed", Expired: res.Class() == queue.Waiting, Actor: actor, Note: res.Text,
+	})
+}
+
+func (r *Runner) report(ctx context.Context, tx *sqldb.Tx, it queue.Item, told []delivery.Reported, original []byte) error {
+	if len(told) == 0 || it.Sender.Null { // never a report about a report. RFC 5321, section 6.1.
 		return nil
 	}
 	return r.reporter.Report(ctx, tx, delivery.Report{
-		Queue: group[0].Queue, Env: group[0].Env, Arrived: group[0].Created, Original: original, Recipients: told,
+		Queue: it.Queue, Env: it.Env, Arrived: it.Created, Original: original, Recipients: told,
 	})
 }
 
@@ -270,26 +276,182 @@ func failedRecipient(it queue.Item, res queue.Result) delivery.Reported {
 
 var enhancedCode = regexp.MustCompile(`^5\.\d{1,3}\.\d{1,3}$`)
 
-// route finds the most specific route for a domain: its own, that of a parent
-// (".peer.test"), or the one for all ("*").
-func (r *Runner) route(domain string) (Route, bool) {
-	best, length := -1, -1
-	for i, rt := range r.opt.Routes {
-		n := -1
-		switch {
-		case rt.Domain == domain:
-			n = len(domain) + 1
-		case strings.HasPrefix(rt.Domain, ".") && strings.HasSuffix(domain, rt.Domain):
-			n = len(rt.Domain)
-		case rt.Domain == "*":
-			n = 0
+// sweep does what does not wait for a destination: leases that were lost,
+// items whose time is over.
+func (r *Runner) sweep(ctx context.Context) error {
+	const atOnce = 100
+	for n := atOnce; n == atOnce; {
+		var items []queue.Item
+		if err := r.db.Update(ctx, func(tx *sqldb.Tx) (err error) {
+			if err := r.queue.TakeBack(ctx, tx); err != nil {
+				return err
+			}
+			items, err = r.queue.LeaseExpired(ctx, tx, atOnce)
+			return err
+		}); err != nil {
+			return err
 		}
-		if n > length {
-			best, length = i, n
+		n = len(items)
+		for _, it := range items {
+			results := []queue.Result{r.expired(it)}
+			if _, err := r.conclude(ctx, way{}, []queue.Item{it}, results, nil); err != nil {
+				return err
+			}
 		}
 	}
-	if best < 0 {
-		return Route{}, false
+	return r.tellLate(ctx)
+}
+
+// expired is the result of an item whose time is over.
+func (r *Runner) expired(it queue.Item) queue.Result {
+	if it.Env.By.Mode == mail.ByReturn && !r.opt.Now().Before(it.Env.By.Deadline) {
+		return tooLate()
 	}
-	return r.opt.Routes[best], true
+	res := queue.Result{Code: it.LastCode, Text: it.LastText}
+	if res.Class() != queue.Waiting || res.Text == "" {
+		res = queue.Result{Text: r.state.lastError(r.laneOf(it), "no attempt could be made")}
+	}
+	return res
+}
+
+// urgent is the priority from which mail counts as urgent: that of documents
+// marked "khẩn" or more.
+const urgent mail.Priority = 2
+
+// tellLate tells senders, once, that a message still waits.
+func (r *Runner) tellLate(ctx context.Context) error {
+	const atOnce = 100
+	for n := atOnce; n == atOnce; {
+		if err := r.db.Update(ctx, func(tx *sqldb.Tx) error {
+			now := r.opt.Now()
+			items, err := r.queue.Late(ctx, tx, queue.Lateness{
+				Since: now.Add(-r.opt.DelayNotice), Urgent: urgent, UrgentSince: now.Add(-r.opt.UrgentNotice),
+			}, atOnce)
+			if err != nil {
+				return err
+			}
+			n = len(items)
+			for _, it := range items {
+				if err := r.report(ctx, tx, it, []delivery.Reported{r.delayed(it)}, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Runner) delayed(it queue.Item) delivery.Reported {
+	last := it.LastText
+	if last == "" {
+		last = r.state.lastError(r.laneOf(it), "the next server has not been reached yet")
+	}
+	return delivery.Reported{
+		To: it.To, Action: delivery.Delayed, Status: "4.4.1", Remote: replyText(queue.Result{Code: it.LastCode, Text: it.LastText}),
+		Until: it.Expires, Deadline: it.Env.By.Mode == mail.ByNotify,
+		Text: fault.Text{EN: "it still waits; the last attempt ended with: " + last, VI: "thư vẫn đang chờ; lần thử cuối kết thúc với: " + last},
+	}
+}
+
+func (r *Runner) laneOf(it queue.Item) string {
+	l := queue.Lane(it.Rcpt.Domain)
+	if it.Route != "" {
+		l = queue.Lane(">" + it.Route)
+	}
+	w, ok := r.way(l)
+	if !ok {
+		return noWay(l).key
+	}
+	return w.key
+}
+
+// Drop takes a selection out of the queue for good. With tell, the senders get
+// a delivery report, as if the next server had refused. What is under way just
+// now stays. It tells how many items it took out.
+func (r *Runner) Drop(ctx context.Context, actor journal.Actor, sel queue.Selection, tell bool) (total int, err error) {
+	const atOnce = 200
+	for {
+		n := 0
+		err := r.db.Update(ctx, func(tx *sqldb.Tx) error {
+			items, err := r.queue.Take(ctx, tx, sel, atOnce)
+			if err != nil {
+				return err
+			}
+			n = len(items)
+			return r.drop(ctx, tx, actor, items, tell)
+		})
+		if err != nil {
+			return total, err
+		}
+		if total += n; n < atOnce {
+			break
+		}
+	}
+	if total == 0 && sel.Item != 0 {
+		return 0, fault.Newf(fault.Conflict, "queue item %d is not in a state that allows this", sel.Item)
+	}
+	return total, nil
+}
+
+func (r *Runner) drop(ctx context.Context, tx *sqldb.Tx, actor journal.Actor, items []queue.Item, tell bool) error {
+	as, res := queue.Dropped, queue.Result{Code: 550, Text: "5.7.0 taken out of the queue by an administrator"}
+	if tell {
+		as = queue.Failed
+	}
+	failed := map[queue.ID][]delivery.Reported{}
+	first := map[queue.ID]queue.Item{}
+	var order []queue.ID
+	for _, it := range items {
+		if err := r.queue.End(ctx, tx, it, as, res); err != nil {
+			return err
+		}
+		if err := r.ended(ctx, tx, it, "mail.dropped", actor, "", res); err != nil {
+			return err
+		}
+		if _, ok := first[it.Queue]; !ok {
+			first[it.Queue] = it
+			order = append(order, it.Queue)
+		}
+		f := failedRecipient(it, res)
+		f.Remote, f.Status = "", "5.7.0"
+		f.Text = fault.Text{EN: "an administrator took it out of the queue", VI: "quản trị viên đã lấy thư ra khỏi hàng đợi"}
+		failed[it.Queue] = append(failed[it.Queue], f)
+	}
+	if !tell {
+		return nil
+	}
+	for _, id := range order {
+		if err := r.report(ctx, tx, first[id], failed[id], nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func anyUTF8(group []queue.Item) bool {
+	for _, it := range group {
+		if !isASCII(it.Rcpt.String()) {
+			return true
+		}
+	}
+	return false
+}
+
+func senderText(p mail.Path) string {
+	if p.Null {
+		return ""
+	}
+	return p.Address.String()
 }

@@ -1,0 +1,298 @@
+package docstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"vanthu/internal/edoc"
+	"vanthu/internal/fault"
+	"vanthu/internal/journal"
+	"vanthu/internal/sqldb"
+)
+
+// Internal words of dispatches to other servers; they never leave as codes.
+const (
+	StatusSent    edoc.Status = "sent"    // the other server took the message
+	StatusFailed  edoc.Status = "failed"  // it was refused for good
+	StatusExpired edoc.Status = "expired" // it could not be handed over in time
+)
+
+// notSentYet leaves out the addresses outside that have a dispatch already.
+func notSentYet(sent []Dispatch, outside []Outside) (rest []Outside) {
+	has := map[string]bool{}
+	for _, d := range sent {
+		if d.To == 0 {
+			has[d.Address] = true
+		}
+	}
+	for _, o := range outside {
+		if a := o.Address.String(); !has[a] {
+			has[a] = true
+			rest = append(rest, o)
+		}
+	}
+	return rest
+}
+
+// addOutside makes the dispatches to units of other servers, in state queued.
+func (s *Store) addOutside(ctx context.Context, tx *sqldb.Tx, in In, doc Document, to []Outside, now time.Time) error {
+	list := make([]Dispatch, len(to))
+	for i, o := range to {
+		d := Dispatch{
+			Document: doc.ID, Address: o.Address.String(), Kind: o.Kind, State: StateQueued, Updated: now,
+			Peer: o.Peer, Transfer: in.QueueID,
+		}
+		if d.Kind == "" {
+			d.Kind = KindMain
+		}
+		if d.Kind == KindMain {
+			d.Due = doc.Due
+		}
+		var err error
+		if d.ULID, err = s.ulid(now); err != nil {
+			return err
+		}
+		list[i] = d
+	}
+	for len(list) > 0 {
+		n := min(len(list), rowsAtOnce)
+		if err := insertDispatches(ctx, tx, list[:n]); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// Outgoing is how it ended at the queue for a message to one address outside.
+type Outgoing struct {
+	Transfer string // queue id
+	Address  string
+	Peer     string // that took it, "" when none did
+	Taken    bool   // the next server took it
+	Expired  bool   // not taken, because time was over
+	Actor    journal.Actor
+	Note     string // the next server's words
+}
+
+// Outgoing moves the dispatch that left in a transfer to an address: it was
+// sent, or has failed. It does nothing when the message was no document.
+func (s *Store) Outgoing(ctx context.Context, tx *sqldb.Tx, out Outgoing) error {
+	d, err := oneDispatch(tx.QueryRow(ctx, qDispatchOutside, out.Transfer, out.Address))
+	if fault.KindOf(err) == fault.NotFound && err != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ev := StatusEvent{Status: StatusFailed, Note: clipNote(out.Note)}
+	switch {
+	case out.Taken:
+		ev = StatusEvent{Status: StatusSent}
+	case out.Expired:
+		ev.Status = StatusExpired
+	}
+	ev.Actor, ev.Source = out.Actor, SourceSystem
+	_, _, err = s.outside(ctx, tx, d, ev, outsideData{})
+	return err
+}
+
+// Reported is a status that another server reports about a dispatch to it.
+type Reported struct {
+	Peer      string
+	Transfer  string // queue id under which the document went there
+	Recipient string // the address it went to
+	Unit      string // the unit that acts; another one than Recipient when that is a group
+	Status    edoc.Status
+	At        time.Time // by the other server's clock
+	Number    int       // its số đến, 0 for none
+	Year      int
+	Reason    edoc.RefuseReason
+	Note      string
+	ID        string // of the report
+}
+
+// Report takes a reported status: the event is always kept, and moves the
+// dispatch unless that is further already or has ended (edoc.md §4.3: reports
+// may come out of order). It fails with [ErrNoDispatch] when no document went
+// to that address in that transfer, to that peer.
+func (s *Store) Report(ctx context.Context, tx *sqldb.Tx, rep Reported) (d Dispatch, moved bool, err error) {
+	d, err = oneDispatch(tx.QueryRow(ctx, qDispatchOutside, rep.Transfer, rep.Recipient))
+	if err != nil {
+		return Dispatch{}, false, err
+	}
+	if d.Peer != rep.Peer {
+		return Dispatch{}, false, ErrNoDispatch
+	}
+	ev := StatusEvent{
+		Status: rep.Status, Reason: rep.Reason, Note: clipNote(rep.Note), Source: SourcePeer,
+		Actor: journal.Actor{Kind: journal.ActorExternal, Name: rep.Peer},
+	}
+	if ev.Status != edoc.StatusRefused || !ev.Reason.Valid() {
+		ev.Reason = ""
+	}
+	if rep.Unit != rep.Recipient {
+		ev.Note = clipNote(strings.TrimSpace(rep.Unit + " " + ev.Note))
+	}
+	before := d.State
+	if after := outsideNext(d.State, ev.Status); after != before && rep.Number > 0 && d.ArrivalNumber == 0 {
+		d.ArrivalNumber, d.ArrivalYear = rep.Number, rep.Year
+	}
+	if rep.Status == edoc.StatusRegistered && d.Registered.IsZero() {
+		d.Registered = rep.At
+	}
+	if rep.Status == edoc.StatusArrived && d.Arrived.IsZero() {
+		d.Arrived = rep.At
+	}
+	if rep.Status == edoc.StatusCompleted && d.Completed.IsZero() {
+		d.Completed = rep.At
+	}
+	d, _, err = s.outside(ctx, tx, d, ev, outsideData{Report: rep.ID, Peer: rep.Peer, At: rep.At.UTC().Format(time.RFC3339Nano), Number: rep.Number, Unit: rep.Unit})
+	return d, d.State != before, err
+}
+
+// outsideData is what the journal keeps of an event outside.
+type outsideData struct {
+	Document ULID        `json:"document"`
+	Dispatch ULID        `json:"dispatch"`
+	State    State       `json:"state"`
+	Status   edoc.Status `json:"status"`
+	Source   Source      `json:"source"`
+	Report   string      `json:"report,omitempty"`
+	Peer     string      `json:"peer,omitempty"`
+	Unit     string      `json:"unit,omitempty"`
+	At       string      `json:"reported_at,omitempty"`
+	Number   int         `json:"number,omitempty"`
+}
+
+// outside adds an event to a dispatch that went to another server.
+func (s *Store) outside(
+	ctx context.Context, tx *sqldb.Tx, d Dispatch, ev StatusEvent, data outsideData,
+) (Dispatch, StatusEvent, error) {
+	doc, err := DocumentByID(ctx, tx, d.Document)
+	if err != nil {
+		return d, ev, err
+	}
+	now := s.time()
+	if next := outsideNext(d.State, ev.Status); next != d.State {
+		d.State = next
+		if ev.Status.Valid() {
+			d.Status = ev.Status
+		}
+	}
+	d.Updated = now
+	if _, err := tx.Exec(ctx, qUpdateOutside, string(d.State), string(d.Status), d.ArrivalYear, d.ArrivalNumber,
+		sqldb.Micros(d.Arrived), sqldb.Micros(d.Registered), sqldb.Micros(d.Completed), sqldb.Micros(d.Updated), int64(d.ID)); err != nil {
+		return d, ev, fmt.Errorf("update a dispatch: %w", err)
+	}
+	ev.Dispatch, ev.At = d.ID, now
+	data.Document, data.Dispatch, data.State, data.Status, data.Source = doc.ULID, d.ULID, d.State, ev.Status, ev.Source
+	ev, err = addEvent(ctx, tx, ev, journal.Event{
+		At: now, Type: "doc.outside", Actor: ev.Actor, Subject: string(doc.ULID), Data: data,
+	})
+	if err != nil {
+		return d, ev, err
+	}
+	return d, ev, s.touchTracking(ctx, tx, doc)
+}
+
+// rank orders the states of a dispatch to another server. edoc.md §4.3.
+func (s State) rank() int {
+	switch s {
+	case StateSent:
+		return 5
+	case StateArrived:
+		return 10
+	case StateRegistered:
+		return 30
+	case StateAssigned:
+		return 40
+	case StateProcessing:
+		return 50
+	case StateCompleted:
+		return 60
+	}
+	return 0
+}
+
+// ended reports whether nothing moves a dispatch to another server any more.
+func (s State) ended() bool {
+	switch s {
+	case StateRefused, StateRecalled, StateFailed, StateExpired, StateWithdrawn:
+		return true
+	}
+	return false
+}
+
+// outsideNext gives the state of a dispatch to another server after an event:
+// the further one of both, since reports may come in any order.
+func outsideNext(now State, status edoc.Status) State {
+	if now.ended() {
+		return now
+	}
+	next := now
+	switch status {
+	case StatusFailed, StatusExpired:
+		if now.rank() >= StateArrived.rank() { // it is there, whatever the queue believes
+			return now
+		}
+		return State(status)
+	case edoc.StatusRefused:
+		return StateRefused
+	case StatusSent:
+		next = StateSent
+	case edoc.StatusArrived:
+		next = StateArrived
+	case edoc.StatusRegistered:
+		next = StateRegistered
+	case edoc.StatusAssigned:
+		next = StateAssigned
+	case edoc.StatusProcessing:
+		next = StateProcessing
+	case edoc.StatusCompleted:
+		next = StateCompleted
+	}
+	if next.rank() > now.rank() {
+		return next
+	}
+	return now
+}
+
+// verifyOutside replays the events of a dispatch to another server.
+func verifyOutside(d Dispatch, events []StatusEvent) error {
+	state, status := StateQueued, edoc.Status("")
+	for _, e := range events {
+		if next := outsideNext(state, e.Status); next != state {
+			state = next
+			if e.Status.Valid() {
+				status = e.Status
+			}
+		}
+	}
+	if d.State != state || d.Status != status {
+		return &Wrong{
+			"dispatch", fmt.Sprintf("%d (%s)", d.ID, d.ULID), fmt.Sprintf("state %s, status %s by its events", state, status),
+			fmt.Sprintf("state %s, status %s", d.State, d.Status),
+		}
+	}
+	return nil
+}
+
+// clipNote keeps a text from another server within the bounds of a note.
+func clipNote(s string) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "�")), " ")
+	if r := []rune(s); len(r) > MaxNote {
+		s = string(r[:MaxNote])
+	}
+	return s
+}
+
+const qDispatchOutside = `
+SELECT ` + dispatchColumns + ` FROM dispatch WHERE transfer = $1 AND transfer <> '' AND to_unit = 0 AND to_address = $2`
+
+const qUpdateOutside = `
+UPDATE dispatch SET state = $1, status = $2, arrival_year = $3, arrival_number = $4, arrived_us = $5, registered_us = $6,
+  completed_us = $7, updated_us = $8
+WHERE id = $9`
