@@ -218,7 +218,7 @@ func (s *Store) recycle(buf *[]byte) {
 
 const qInsertMessage = `
 INSERT INTO message (received_us, size, sha256, in_blob, prefix, structure, header, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 
 // Store adds the message's row, once for all mailboxes that will hold it.
 // prefix is the trace fields that go before the received octets; size and
@@ -241,8 +241,7 @@ func (s *Store) Store(ctx context.Context, tx *sqldb.Tx, f *Finished, prefix []b
 		header = []byte{}
 	}
 	size := int64(len(prefix)) + f.Size
-	var id int64
-	err := tx.QueryRow(ctx, qInsertMessage, sqldb.Micros(received), size, f.SHA256[:], inBlob, prefix, f.structure, header, body).Scan(&id)
+	id, err := tx.Insert(ctx, qInsertMessage, sqldb.Micros(received), size, f.SHA256[:], inBlob, prefix, f.structure, header, body)
 	if err != nil {
 		return 0, fmt.Errorf("store message: %w", err)
 	}

@@ -241,8 +241,12 @@ const qBump = `
 UPDATE mailbox SET uid_next = uid_next + $1, modseq = modseq + $2, messages = messages + $3,
   unseen = unseen + $4, deleted = deleted + $5, octets = octets + $6,
   public_modseq = CASE WHEN $7 = 1 THEN public_modseq ELSE modseq + $2 END
-WHERE id = $8 AND selectable = 1 AND uid_next <= $9
-RETURNING uid_next, modseq, seen_mode`
+WHERE id = $8 AND selectable = 1 AND uid_next <= $9`
+
+// The row is read after it was changed, and so locked, rather than by
+// RETURNING: for that SQLite makes a temporary table each time, which costs
+// more than both statements.
+const qNumbers = `SELECT uid_next, modseq, seen_mode FROM mailbox WHERE id = $1`
 
 // bump applies d to the mailbox and gives the record of its changes in this
 // transaction, with the mod-sequence taken. first is the first of d.uids new
@@ -253,17 +257,20 @@ func (s *Store) bump(ctx context.Context, p *pending, id MailboxID, d delta) (c 
 	if c == nil {
 		step = 1
 	}
-	var next, modseq, mode, private int64
+	private := int64(0)
 	if d.private {
 		private = 1
 	}
-	row := p.tx.QueryRow(ctx, qBump, d.uids, step, d.messages, d.unseen, d.deleted, d.octets, private, int64(id), math.MaxUint32-d.uids)
-	err = row.Scan(&next, &modseq, &mode)
-	if sqldb.NoRows(err) {
-		return nil, 0, s.whyNotBumped(ctx, p.tx, id)
-	}
+	n, err := p.tx.Exec(ctx, qBump, d.uids, step, d.messages, d.unseen, d.deleted, d.octets, private, int64(id), math.MaxUint32-d.uids)
 	if err != nil {
 		return nil, 0, fmt.Errorf("change mailbox %d: %w", id, err)
+	}
+	if n == 0 {
+		return nil, 0, s.whyNotBumped(ctx, p.tx, id)
+	}
+	var next, modseq, mode int64
+	if err := p.tx.QueryRow(ctx, qNumbers, int64(id)).Scan(&next, &modseq, &mode); err != nil {
+		return nil, 0, fmt.Errorf("read mailbox %d: %w", id, err)
 	}
 	if c == nil {
 		c = &change{mailbox: id}

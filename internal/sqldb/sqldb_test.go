@@ -127,6 +127,30 @@ func TestFailureInGroupIsUndoneAlone(t *testing.T) {
 	}
 }
 
+// A failure alone in its group has no savepoint: the whole transaction is undone.
+func TestFailureAloneIsUndone(t *testing.T) {
+	db := sqldbtest.Open(t)
+	ctx := t.Context()
+	refused := errors.New("refused")
+	for i, fails := range []bool{false, true, true, false} {
+		err := db.Update(ctx, func(tx *sqldb.Tx) error {
+			if err := addDomain(ctx, tx, fmt.Sprintf("d%d.test", i)); err != nil {
+				return err
+			}
+			if fails {
+				return refused
+			}
+			return nil
+		})
+		if fails != errors.Is(err, refused) || !fails && err != nil {
+			t.Errorf("update %d: %v", i, err)
+		}
+	}
+	if got := count(t, db); got != 2 {
+		t.Errorf("%d rows, want the 2 of the functions that succeeded", got)
+	}
+}
+
 func TestOnCommitRunsBeforeUpdateReturnsAndInOrder(t *testing.T) {
 	db := sqldbtest.Open(t)
 	ctx := t.Context()

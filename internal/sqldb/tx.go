@@ -22,7 +22,8 @@ func (t *Tx) Query(_ context.Context, q string, args ...any) (*sql.Rows, error) 
 	return t.conn.query(q, args)
 }
 
-// QueryRow runs a query of at most one row; a statement with RETURNING too.
+// QueryRow runs a query of at most one row; a statement with RETURNING too,
+// where speed does not matter: SQLite opens a temporary table for each.
 func (t *Tx) QueryRow(_ context.Context, q string, args ...any) *sql.Row {
 	return t.conn.queryRow(q, args)
 }
@@ -38,6 +39,20 @@ func (t *Tx) Exec(_ context.Context, q string, args ...any) (int64, error) {
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// Insert runs an INSERT of one row and returns the integer primary key, called
+// id, that the row was given. q has no RETURNING clause of its own.
+func (t *Tx) Insert(_ context.Context, q string, args ...any) (id int64, err error) {
+	s, err := t.conn.prepare(q)
+	if err != nil {
+		return 0, err
+	}
+	res, err := s.ExecContext(context.Background(), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
 }
 
 // OnCommit has fn run once the transaction is durable, before Update returns,

@@ -59,7 +59,7 @@ func openWriter(ctx context.Context, path string, d *DB) (*writer, error) {
 // Update runs fn in a transaction and returns nil once that is durable.
 //
 // All functions that wait at the same time run one after another in one
-// transaction, each behind a savepoint, and are committed by one flush: fn
+// transaction, each as if behind a savepoint, and are committed by one flush: fn
 // that fails is undone alone, and its error returned as it is. fn sees what
 // earlier ones did. It must do nothing but database work, and be short: every
 // other writer waits for it. It must not call Update or View.
@@ -155,38 +155,54 @@ func (w *writer) commit(group []*job) {
 }
 
 // perform returns an error when nothing of the group was kept; a job's own
-// error is in the job.
+// error is in the job. As long as nothing was kept the whole transaction is as
+// good as a savepoint, and cheaper: a job alone in its group, the usual case,
+// needs none.
 func (w *writer) perform(group []*job) error {
-	if err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
-	}
-	kept := 0
+	begun, kept := false, 0
 	for _, j := range group {
 		if j.err = j.ctx.Err(); j.err != nil {
 			continue
 		}
-		if err := w.conn.exec("SAVEPOINT one"); err != nil {
-			return w.rollback(fmt.Errorf("set savepoint: %w", err))
+		if !begun {
+			if err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
+				return fmt.Errorf("begin transaction: %w", err)
+			}
+			begun = true
+		}
+		guarded := kept > 0
+		if guarded {
+			if err := w.conn.exec("SAVEPOINT one"); err != nil {
+				return w.rollback(fmt.Errorf("set savepoint: %w", err))
+			}
 		}
 		j.tx.conn = w.conn
 		j.err = protect(j)
-		if j.err != nil {
-			if cause := j.err; isFull(cause) || isIOError(cause) {
-				j.err = nil
-				return w.rollback(cause) // SQLite may have ended the transaction by itself
+		switch cause := j.err; {
+		case cause == nil:
+			kept++
+		case isFull(cause) || isIOError(cause):
+			j.err = nil
+			return w.rollback(cause) // SQLite may have ended the transaction by itself
+		case !guarded:
+			if err := w.rollback(nil); err != nil {
+				return err
 			}
+			begun = false
+			continue
+		default:
 			if err := w.conn.exec("ROLLBACK TO one"); err != nil {
 				return w.rollback(fmt.Errorf("roll back to savepoint: %w", err))
 			}
-		} else {
-			kept++
 		}
-		if err := w.conn.exec("RELEASE one"); err != nil {
-			return w.rollback(fmt.Errorf("release savepoint: %w", err))
+		if guarded {
+			if err := w.conn.exec("RELEASE one"); err != nil {
+				return w.rollback(fmt.Errorf("release savepoint: %w", err))
+			}
 		}
 	}
 	if kept == 0 {
-		return w.rollback(nil)
+		return nil
 	}
 	if err := w.conn.exec("COMMIT"); err != nil {
 		return w.rollback(fmt.Errorf("commit: %w", err))
