@@ -32,6 +32,8 @@ func dsn(path string, extra url.Values) string {
 		"_synchronous":  {"FULL"},
 		"_foreign_keys": {"on"},
 		"_busy_timeout": {"5000"},
+		// database/sql lets one goroutine at a time use a connection.
+		"_mutex": {"no"},
 	}
 	for k, x := range extra {
 		v[k] = x
