@@ -140,6 +140,11 @@ type TLS struct {
 	CertFile string `toml:"cert_file" env:"CERT_FILE"`
 	// Private key, PEM. Refused when everybody on this machine may read it.
 	KeyFile string `toml:"key_file" env:"KEY_FILE"`
+	// Certificates, PEM, of the authorities that issue certificates to people.
+	// Who shows one of theirs may log in by it (EXTERNAL): to the account
+	// whose login stands among its e-mail addresses (subjectAltName,
+	// rfc822Name). Empty means that no client is asked for a certificate.
+	ClientCAFile string `toml:"client_ca_file" env:"CLIENT_CA_FILE"`
 	// Oldest version of TLS taken: "1.2" or "1.3".
 	MinVersion string `toml:"min_version" env:"MIN_VERSION"`
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -138,6 +139,7 @@ func (c *Config) validateFigures(report report) {
 
 func (c *Config) validateTLS(report report) {
 	oneOf(report, "tls.min_version", c.TLS.MinVersion, "1.2", "1.3")
+	authorities(report, "tls.client_ca_file", c.TLS.ClientCAFile)
 	cert, key := c.TLS.CertFile, c.TLS.KeyFile
 	switch {
 	case cert == "" && key == "":
@@ -252,6 +254,19 @@ func (c *Config) validateRouteTrust(report report, at string, r Route) {
 		report(at+"fingerprint", fmt.Sprintf("has no meaning when tls is %q", r.TLS), `use "starttls" or "implicit"`)
 	case r.MX:
 		report(at+"fingerprint", "has no meaning with mx = true", "remove it, or name one server in host")
+	}
+}
+
+// authorities checks a file of certificates.
+func authorities(report report, path, name string) {
+	if name == "" {
+		return
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		report(path, name+" cannot be read: "+reason(err), "")
+	} else if !x509.NewCertPool().AppendCertsFromPEM(text) {
+		report(path, name+" holds no certificate", "it must be PEM: -----BEGIN CERTIFICATE-----")
 	}
 }
 

@@ -5,12 +5,15 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
+	"vanthu/internal/auth"
+	"vanthu/internal/directory"
 	"vanthu/internal/fault"
 	"vanthu/internal/wire"
 )
@@ -23,6 +26,24 @@ const (
 // mayAuth tells whether a password may be sent as things are.
 func (c *conn) mayAuth() bool {
 	return c.IsTLS() || c.server.opt.AllowInsecureAuthOnLoopback && c.isLocal()
+}
+
+// mechanisms lists what may be offered as things are, the strongest first.
+func (c *conn) mechanisms() []string {
+	var list []string
+	if a := c.server.opt.Auth; a != nil {
+		list = a.Offered(c.channel())
+	}
+	return append(list, "PLAIN", "LOGIN")
+}
+
+// channel describes the connection to the mechanisms.
+func (c *conn) channel() auth.Channel {
+	ch := auth.Channel{Remote: c.Remote().Addr(), Protocol: directory.SMTP}
+	if st, secured := c.TLS(); secured {
+		ch.TLS = &st
+	}
+	return ch
 }
 
 // auth starts a login. RFC 4954, section 4.
@@ -45,7 +66,7 @@ func (c *conn) auth(cmd command) {
 		return
 	}
 	mech := strings.ToUpper(string(f[0]))
-	if mech != "PLAIN" && mech != "LOGIN" {
+	if !slices.Contains(c.mechanisms(), mech) {
 		c.badCommand(replyNoMechanism)
 		return
 	}
@@ -136,6 +157,11 @@ func (s *session) mechanism(name string) (sasl.Server, error) {
 	case "LOGIN":
 		return &loginServer{session: s}, nil
 	}
+	if a := s.conn.server.opt.Auth; a != nil {
+		if x, offered := a.Begin(name, s.conn.channel()); offered {
+			return &exchangeServer{session: s, exchange: x}, nil
+		}
+	}
 	return nil, smtpError(replyNoMechanism)
 }
 
@@ -177,12 +203,42 @@ func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err er
 	return nil, true, nil
 }
 
+// exchangeServer lets the library carry an exchange, in which the client speaks first.
+type exchangeServer struct {
+	session  *session
+	exchange auth.Exchange
+	begun    bool
+}
+
+func (e *exchangeServer) Next(response []byte) (challenge []byte, done bool, err error) {
+	if !e.begun && response == nil { // no initial response
+		e.begun = true
+		return nil, false, nil
+	}
+	e.begun = true
+	s := e.session
+	challenge, done, err = e.exchange.Next(s.ctx, response)
+	switch {
+	case errors.Is(err, directory.ErrMalformed):
+		return nil, false, smtpError(replyBadCredentials)
+	case errors.Is(err, directory.ErrAuthorization):
+		return nil, false, smtpError(replyNotAnother)
+	case err != nil:
+		return nil, false, s.refuse(phaseAuth, err, false)
+	case done:
+		g := e.exchange.Grant()
+		holds := s.conn.server.opt.Auth.Holds
+		s.account, s.holds = AccountID(g.ID), func() bool { return holds(g) }
+	}
+	return challenge, done, nil
+}
+
 // login checks a name and a password. identity is who the user wants to be: nobody but itself (RFC 4616, section 2).
 func (s *session) login(identity string, login Login, password Password) error {
 	if identity != "" && identity != string(login) || !plausible(login, password) {
 		return smtpError(replyWrongLogin)
 	}
-	account, err := s.conn.server.backend.Authenticate(s.ctx, login, password, s.conn.Remote().Addr())
+	access, err := s.conn.server.backend.Authenticate(s.ctx, login, password, s.conn.Remote().Addr())
 	if err != nil {
 		if fault.KindOf(err) == fault.Denied {
 			s.conn.log.Info("login refused", slog.Any("err", err))
@@ -190,7 +246,7 @@ func (s *session) login(identity string, login Login, password Password) error {
 		}
 		return s.refuse(phaseAuth, err, false)
 	}
-	s.account = account
+	s.account, s.holds = access.Account, access.Holds
 	return nil
 }
 

@@ -30,11 +30,17 @@ type Origin struct {
 	TLS      string         // version and cipher suite, "" without TLS
 }
 
+// Access is what a login has given.
+type Access struct {
+	Account AccountID
+	Holds   func() bool // whether it still does; nil means that it always does
+}
+
 // A Backend decides about logins and envelopes and takes the messages. Its errors are of internal/fault; their kind chooses the reply,
 // their text is shown to the client. Methods are called from many sessions at the same time.
 type Backend interface {
-	// Authenticate checks a login. fault.Denied is a wrong name or password, fault.Exhausted too many guesses.
-	Authenticate(ctx context.Context, login Login, password Password, remote netip.Addr) (AccountID, error)
+	// Authenticate checks a password. fault.Denied is a wrong name or password, fault.Exhausted too many guesses.
+	Authenticate(ctx context.Context, login Login, password Password, remote netip.Addr) (Access, error)
 	// CheckSender tells whether o may send as from.
 	CheckSender(ctx context.Context, o Origin, from mail.Path) error
 	// CheckRecipient tells whether a message from o may go to to.

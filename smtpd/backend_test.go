@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ import (
 // memory is a Backend that keeps messages in memory. Its world: the domain tinh.example is ours; the account vanthu@tinh.example has
 // the password "mật khẩu 1" and may send as itself; the recipients khongco@, day@, hong@, cam@ and loi@ fail with one kind of fault each.
 type memory struct {
+	revoked  atomic.Bool // logins hold no longer
 	mu       sync.Mutex
 	messages []message
 	begun    int
@@ -51,17 +53,17 @@ const (
 	ourPassword = "mật khẩu 1"
 )
 
-func (m *memory) Authenticate(_ context.Context, login Login, password Password, _ netip.Addr) (AccountID, error) {
+func (m *memory) Authenticate(_ context.Context, login Login, password Password, _ netip.Addr) (Access, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.tries++
 	switch {
 	case login == "bikhoa@tinh.example":
-		return 0, fault.New(fault.Exhausted, fault.Text{EN: "too many failed logins, wait a moment"})
+		return Access{}, fault.New(fault.Exhausted, fault.Text{EN: "too many failed logins, wait a moment"})
 	case login != ourLogin || password != ourPassword:
-		return 0, fault.New(fault.Denied, fault.Text{EN: "unknown account or wrong password"})
+		return Access{}, fault.New(fault.Denied, fault.Text{EN: "unknown account or wrong password"})
 	}
-	return 7, nil
+	return Access{Account: 7, Holds: func() bool { return !m.revoked.Load() }}, nil
 }
 
 func (m *memory) CheckSender(_ context.Context, o Origin, from mail.Path) error {

@@ -128,7 +128,7 @@ func (c *conn) sayHello() {
 		b.WriteString("250-STARTTLS\r\n")
 	}
 	if c.service.authenticates() && c.mayAuth() {
-		b.WriteString("250-AUTH PLAIN LOGIN\r\n")
+		b.WriteString("250-AUTH " + strings.Join(c.mechanisms(), " ") + "\r\n")
 	}
 	b.WriteString("250-LIMITS RCPTMAX=" + strconv.Itoa(opt.MaxRecipients) + "\r\n")
 	b.WriteString("250 SIZE " + strconv.FormatInt(opt.MaxMessage, 10) + "\r\n")
@@ -183,6 +183,10 @@ func (c *conn) mail(cmd command) {
 		} else {
 			c.badCommand(replyTLSRequired)
 		}
+		return
+	}
+	if s.holds != nil && !s.holds() {
+		c.byeNow(replyAccessChanged)
 		return
 	}
 	path, params, ok := cutPath(cmd.arg, "FROM:")

@@ -2,11 +2,13 @@ package smtpd
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/netip"
 	"time"
 
+	"vanthu/internal/auth"
 	"vanthu/internal/wire"
 )
 
@@ -52,6 +54,13 @@ type Options struct {
 	// AllowInsecureAuthOnLoopback lets clients on a loopback address log in without TLS: for the demo, for benchmarks, and for a proxy
 	// on the same machine. Clear-text passwords never cross a network.
 	AllowInsecureAuthOnLoopback bool
+
+	// ClientCAs are the authorities that vouch for people's certificates: with them Submission and Submissions ask clients for one, and
+	// one that does not hold ends the handshake. nil asks for none.
+	ClientCAs *x509.CertPool
+
+	// Auth offers ways to log in besides PLAIN and LOGIN; nil means none.
+	Auth *auth.Mechanisms
 
 	LMTPPeers []netip.Prefix // hosts besides loopback that may use LMTP, which is not authenticated
 

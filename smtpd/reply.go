@@ -62,6 +62,8 @@ const (
 	replyAuthRequired   = "530 5.7.0 Authentication required\r\n"
 	replyTLSRequired    = "530 5.7.0 Must issue a STARTTLS command first\r\n"
 	replyWrongLogin     = "535 5.7.8 Wrong user name or password\r\n"
+	replyNotAnother     = "535 5.7.8 You cannot act for another account\r\n"
+	replyAccessChanged  = "535 5.7.8 Your access has changed, please log in again\r\n"
 	replyBadCredentials = "501 5.5.2 Malformed credentials\r\n"
 	replyEncryption     = "538 5.7.11 Encryption required for authentication\r\n"
 	replyTooBig         = "552 5.3.4 Message too big\r\n"

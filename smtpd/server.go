@@ -46,6 +46,9 @@ func New(b Backend, opt Options) (*Server, error) {
 		s.tls.MinVersion = max(s.tls.MinVersion, tls.VersionTLS12)
 		s.relayTLS = s.tls.Clone()
 		s.relayTLS.SessionTicketsDisabled = true
+		if opt.ClientCAs != nil {
+			s.tls.ClientCAs, s.tls.ClientAuth = opt.ClientCAs, tls.VerifyClientCertIfGiven
+		}
 	}
 	return s, nil
 }

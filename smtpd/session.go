@@ -17,6 +17,7 @@ type session struct {
 	conn    *conn
 	id      string
 	account AccountID
+	holds   func() bool // see Access; nil as there
 
 	ctx    context.Context //nolint:containedctx // the library gives its sessions none
 	cancel context.CancelFunc
@@ -126,7 +127,7 @@ func (s *session) Logout() error {
 }
 
 // AuthMechanisms is what the library would advertise; the conn writes the list.
-func (s *session) AuthMechanisms() []string { return []string{"PLAIN", "LOGIN"} }
+func (s *session) AuthMechanisms() []string { return s.conn.mechanisms() }
 
 // Auth starts a login.
 func (s *session) Auth(mech string) (sasl.Server, error) { return s.mechanism(mech) }

@@ -15,7 +15,7 @@ import (
 
 func (c *cli) accountCmd() *cobra.Command {
 	return parent("account", "Accounts of people",
-		c.accountList(), c.accountAdd(), c.accountSet(), c.accountPassword(), c.accountImport(),
+		c.accountList(), c.accountAdd(), c.accountSet(), c.accountPassword(), c.appPasswordCmd(), c.accountImport(),
 		c.accountVacate())
 }
 

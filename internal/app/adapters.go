@@ -36,11 +36,13 @@ var (
 	_ transport.Documents = (*docstore.Store)(nil)
 )
 
-func (s submission) Authenticate(ctx context.Context, login smtpd.Login, pw smtpd.Password, remote netip.Addr) (smtpd.AccountID, error) {
+func (s submission) Authenticate(ctx context.Context, login smtpd.Login, pw smtpd.Password, remote netip.Addr) (smtpd.Access, error) {
 	g, err := s.directory.Authenticate(ctx, directory.Attempt{
 		Login: directory.Login(login), Password: directory.Password(pw), Remote: remote, Protocol: directory.SMTP,
 	})
-	return smtpd.AccountID(g.ID), err
+	return smtpd.Access{
+		Account: smtpd.AccountID(g.ID), Holds: func() bool { return s.directory.Snapshot().StillValid(g) },
+	}, err
 }
 
 func (s submission) CheckSender(ctx context.Context, o smtpd.Origin, from mail.Path) error {

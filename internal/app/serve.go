@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"vanthu/config"
 	"vanthu/imapd"
+	"vanthu/internal/auth"
 	"vanthu/internal/control"
 	"vanthu/internal/fault"
 	"vanthu/internal/portal"
@@ -96,13 +98,38 @@ func (s *Server) tls() *tls.Config {
 	return conf
 }
 
+// clientAuthorities reads the authorities that vouch for people's certificates; nil when there are none.
+func clientAuthorities(cfg *config.Config) (*x509.CertPool, error) {
+	if cfg.TLS.ClientCAFile == "" {
+		return nil, nil //nolint:nilnil // none is no error
+	}
+	text, err := os.ReadFile(cfg.TLS.ClientCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the authorities of clients: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("no certificate in %s", cfg.TLS.ClientCAFile)
+	}
+	return pool, nil
+}
+
 func (s *Server) makeServices() (err error) {
 	r, cfg := s.rooms, s.rooms.Config
+	clientCAs, err := clientAuthorities(cfg)
+	if err != nil {
+		return err
+	}
+	imapTLS := s.tls()
+	if clientCAs != nil {
+		imapTLS.ClientCAs, imapTLS.ClientAuth = clientCAs, tls.VerifyClientCertIfGiven
+	}
+	mechanisms := auth.New(r.Directory, auth.Options{})
 	people := wire.NewGate(wire.GateOptions{
 		Total: cfg.Limits.Connections, PerAddr: cfg.Limits.ConnectionsPerAddress, Reserved: cfg.Limits.ConnectionsReserved,
 	})
 	s.smtp, err = smtpd.New(submission{r.Directory, r.Delivery}, smtpd.Options{
-		Hostname: Hostname(cfg), Domain: string(cfg.Domains[0]), TLS: s.tls(),
+		Hostname: Hostname(cfg), Domain: string(cfg.Domains[0]), TLS: s.tls(), ClientCAs: clientCAs, Auth: mechanisms,
 		AllowInsecureAuthOnLoopback: cfg.SMTP.AllowPlaintextAuthOnLoopback,
 		Gate:                        people,
 		RelayGate:                   wire.NewGate(wire.GateOptions{Total: cfg.Limits.Connections, PerAddr: cfg.SMTP.RelayConnectionsPerAddress}),
@@ -112,8 +139,8 @@ func (s *Server) makeServices() (err error) {
 	if err != nil {
 		return err
 	}
-	s.imap, err = imapd.New(imapd.Backend{Directory: r.Directory, Store: r.Mail, Workflow: r.Workflow, Guard: r.Delivery}, imapd.Options{
-		TLS: s.tls(), AllowInsecureAuthOnLoopback: cfg.SMTP.AllowPlaintextAuthOnLoopback,
+	s.imap, err = imapd.New(imapd.Backend{Directory: r.Directory, Auth: mechanisms, Store: r.Mail, Workflow: r.Workflow, Guard: r.Delivery}, imapd.Options{
+		TLS: imapTLS, AllowInsecureAuthOnLoopback: cfg.SMTP.AllowPlaintextAuthOnLoopback,
 		AppendLimit: int64(cfg.SMTP.MaxMessageMiB) << 20, SessionsPerUser: cfg.IMAP.SessionsPerAccount,
 		Gate: people, Log: r.opt.Log, Now: r.opt.Now,
 	})

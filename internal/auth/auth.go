@@ -17,6 +17,7 @@ import (
 const (
 	ScramPlus = "SCRAM-SHA-256-PLUS" // RFC 7677, bound to the TLS connection by RFC 9266
 	Scram     = "SCRAM-SHA-256"      // RFC 7677
+	External  = "EXTERNAL"           // RFC 4422, appendix A: by the certificate of the client
 )
 
 // Channel is the connection that somebody logs in over.
@@ -55,14 +56,24 @@ func New(d *directory.Directory, opt Options) *Mechanisms { return &Mechanisms{d
 
 // Offered lists the mechanisms that may be announced to ch, the strongest first.
 func (m *Mechanisms) Offered(ch Channel) []string {
-	if binding(ch) != nil {
-		return []string{ScramPlus, Scram}
+	var list []string
+	if certified(ch) {
+		list = append(list, External)
 	}
-	return []string{Scram}
+	if binding(ch) != nil {
+		list = append(list, ScramPlus)
+	}
+	return append(list, Scram)
 }
+
+// Holds tells whether a session that g opened may go on.
+func (m *Mechanisms) Holds(g directory.Grant) bool { return m.dir.Snapshot().StillValid(g) }
 
 // Begin begins an exchange; false when the mechanism, by its name in capitals, is not offered to ch.
 func (m *Mechanisms) Begin(name string, ch Channel) (Exchange, bool) {
+	if name == External && certified(ch) {
+		return &external{m: m, ch: ch}, true
+	}
 	bind := binding(ch)
 	if name == Scram || name == ScramPlus && bind != nil {
 		return m.dir.Scram(directory.ScramOptions{
@@ -86,4 +97,7 @@ func binding(ch Channel) []byte {
 	return value
 }
 
-var _ Exchange = (*directory.Scram)(nil)
+var (
+	_ Exchange = (*directory.Scram)(nil)
+	_ Exchange = (*external)(nil)
+)
