@@ -145,6 +145,10 @@ type StatusEvent struct {
 // it never leaves this server as a code.
 const StatusUndone edoc.Status = "undone"
 
+// StatusDismissed is the internal word for mail that was taken for a document
+// and is none; no other server is told of it.
+const StatusDismissed edoc.Status = "dismissed"
+
 // In is a document that was accepted from a sender, with the units that it
 // was delivered to. Everything in it is already durable or becomes so with
 // the same transaction.

@@ -145,7 +145,11 @@ func (s *Store) addDocument(ctx context.Context, tx *sqldb.Tx, in In, now time.T
 	if err != nil {
 		return Document{}, nil, fmt.Errorf("encode evidence: %w", err)
 	}
-	if err := insertDocument(ctx, tx, &doc, codeKey(in.Recognition), string(evidence)); err != nil {
+	signer, err := signerText(in.Recognition.Signer)
+	if err != nil {
+		return Document{}, nil, err
+	}
+	if err := insertDocument(ctx, tx, &doc, rowExtras{codeKey(in.Recognition), signer, string(evidence)}); err != nil {
 		return Document{}, nil, err
 	}
 	for i, f := range in.Files {
@@ -184,10 +188,25 @@ func codeKey(rec edoc.Recognition) string {
 	return rec.Code.Key()
 }
 
-func insertDocument(ctx context.Context, tx *sqldb.Tx, d *Document, key, evidence string) error {
+// rowExtras are the columns of a document that [Document] has not.
+type rowExtras struct{ codeKey, signer, evidence string }
+
+// signerText is how a signer is stored: "" for none.
+func signerText(who edoc.Signer) (string, error) {
+	if who == (edoc.Signer{}) {
+		return "", nil
+	}
+	b, err := json.Marshal(who)
+	if err != nil {
+		return "", fmt.Errorf("encode the signer: %w", err)
+	}
+	return string(b), nil
+}
+
+func insertDocument(ctx context.Context, tx *sqldb.Tx, d *Document, x rowExtras) error {
 	err := tx.QueryRow(ctx, qInsertDocument, string(d.ULID), d.EdXMLID, int64(d.Issuer), d.IssuerName,
-		d.Number, d.Suffix, d.Symbol, d.Code, key, d.Year, sqldb.Micros(d.Issued), d.Type.Abbr, d.Type.Name,
-		d.Abstract, int(d.Urgency), sqldb.Micros(d.Due), int(d.Level), evidence, int64(d.DuplicateOf),
+		d.Number, d.Suffix, d.Symbol, d.Code, x.codeKey, d.Year, sqldb.Micros(d.Issued), d.Type.Abbr, d.Type.Name,
+		d.Abstract, x.signer, int(d.Urgency), sqldb.Micros(d.Due), int(d.Level), x.evidence, int64(d.DuplicateOf),
 		int64(d.Message), string(d.MailID), d.BodySHA256[:], d.QueueID, int64(d.From),
 		sqldb.Micros(d.Created)).Scan(&d.ID)
 	if err != nil {
@@ -363,8 +382,8 @@ const qInsertDocument = `
 INSERT INTO document (ulid, edxml_id, issuer_unit, issuer_name, number, suffix, symbol, code, code_key, year,
   issued_us, type_abbr, type_name, abstract, signer, urgency, due_us, level, evidence, state, duplicate_of,
   message_id, mail_id, body_sha256, queue_id, from_account, created_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', $15, $16, $17, $18, 'issued', $19,
-  $20, $21, $22, $23, $24, $25)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 'issued', $20,
+  $21, $22, $23, $24, $25, $26)
 RETURNING id`
 
 const qInsertFile = `

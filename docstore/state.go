@@ -80,6 +80,7 @@ const (
 	EventStart    Event = "start"    // begin to work on it, 05
 	EventComplete Event = "complete" // finish, 06
 	EventUndo     Event = "undo"     // take a registration back, within UndoLimit
+	EventDismiss  Event = "dismiss"  // say that mail which was taken for a document (level L2) is none
 )
 
 // The other events of the state machine.
@@ -102,7 +103,7 @@ const (
 // Performable reports whether Transition carries e out.
 func (e Event) Performable() bool {
 	switch e {
-	case EventRegister, EventRefuse, EventStart, EventComplete, EventUndo:
+	case EventRegister, EventRefuse, EventStart, EventComplete, EventUndo, EventDismiss:
 		return true
 	}
 	return false
@@ -129,6 +130,7 @@ func rules() []rule {
 		{EventRegister, []State{StateArrived}, StateRegistered, edoc.StatusRegistered},
 		{EventRefuse, []State{StateArrived}, StateRefused, edoc.StatusRefused},
 		{EventUndo, []State{StateRegistered}, StateArrived, StatusUndone},
+		{EventDismiss, []State{StateArrived}, StateWithdrawn, StatusDismissed},
 		{eventQuarantine, []State{StateArrived}, StateQuarantined, ""},
 		{eventRelease, []State{StateQuarantined}, StateArrived, edoc.StatusArrived},
 		{eventDrop, []State{StateQuarantined}, StateRefused, edoc.StatusRefused},

@@ -22,6 +22,7 @@ type Store struct {
 	now      func() time.Time
 	ulids    *ulid.LockedMonotonicReader
 	tracking chan struct{} // holds one signal
+	checks   chan struct{} // the same
 }
 
 // New returns a Store.
@@ -33,6 +34,7 @@ func New(opt Options) *Store {
 		now:      opt.Now,
 		ulids:    &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)},
 		tracking: make(chan struct{}, 1),
+		checks:   make(chan struct{}, 1),
 	}
 }
 

@@ -74,6 +74,8 @@ func (s *Store) Transition(
 		err = c.undo(ctx, &d)
 	case EventComplete:
 		d.Completed = now
+	case EventDismiss:
+		err = dismissible(doc)
 	}
 	if err != nil {
 		return Dispatch{}, StatusEvent{}, err
@@ -212,6 +214,8 @@ func journalType(e Event) string {
 		return "doc.completed"
 	case EventUndo:
 		return "doc.registration_undone"
+	case EventDismiss:
+		return "doc.dismissed"
 	}
 	return "doc." + string(e)
 }
@@ -244,6 +248,17 @@ func (c *change) undo(ctx context.Context, d *Dispatch) error {
 	return nil
 }
 
+// dismissible reports whether a document is one by our own judgement only.
+func dismissible(doc Document) error {
+	if doc.Level == edoc.L2 {
+		return nil
+	}
+	return fault.New(fault.Denied, fault.Text{
+		EN: "its sender declared this to be an official document; refuse it instead",
+		VI: "người gửi đã khai báo đây là văn bản; nếu không nhận thì hãy từ chối tiếp nhận",
+	})
+}
+
 // errState tells that the state does not allow an event.
 func errState(doc Document, d Dispatch, e Event) error {
 	name := doc.Code
@@ -260,6 +275,8 @@ func errState(doc Document, d Dispatch, e Event) error {
 		en, vi = "work on it cannot begin", "không chuyển sang xử lý được"
 	case EventComplete:
 		en, vi = "it cannot be completed", "không hoàn thành được"
+	case EventDismiss:
+		en, vi = "it cannot be taken for ordinary mail any more", "không thể coi là thư thường nữa"
 	case EventUndo:
 		en, vi = "there is no registration to take back", "không có lần vào sổ nào để hoàn tác"
 	}

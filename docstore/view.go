@@ -13,16 +13,28 @@ import (
 // View is a document as `vanthu doc show --json` prints it. The field names
 // are a fixed surface; fields may be added.
 type View struct {
-	ID          ULID           `json:"id"`
-	Code        string         `json:"code"`
-	Issuer      string         `json:"issuer"` // public address of the unit, or the name of one outside
-	Subject     string         `json:"subject"`
-	Type        string         `json:"type"`
-	Issued      string         `json:"issued"` // YYYY-MM-DD, Vietnam local; "" when not known
-	Accepted    time.Time      `json:"accepted"`
-	DuplicateOf ULID           `json:"duplicate_of,omitempty"`
-	Files       []FileView     `json:"files"`
-	Dispatches  []DispatchView `json:"dispatches"`
+	ID          ULID         `json:"id"`
+	Code        string       `json:"code"`
+	Issuer      string       `json:"issuer"` // public address of the unit, or the name of one outside
+	Subject     string       `json:"subject"`
+	Type        string       `json:"type"`
+	Issued      string       `json:"issued"` // YYYY-MM-DD, Vietnam local; "" when not known
+	Accepted    time.Time    `json:"accepted"`
+	DuplicateOf ULID         `json:"duplicate_of,omitempty"`
+	Signer      *edoc.Signer `json:"signer,omitempty"`
+	// Evidence says of each field where its value comes from and how sure it is.
+	Evidence   map[edoc.Field]edoc.Evidence `json:"evidence,omitempty"`
+	Warnings   []WarningView                `json:"warnings,omitempty"`
+	Relations  []RelationView               `json:"relations,omitempty"`
+	Files      []FileView                   `json:"files"`
+	Dispatches []DispatchView               `json:"dispatches"`
+}
+
+// WarningView is something that should be known of a document.
+type WarningView struct {
+	Code string `json:"code"`
+	EN   string `json:"en"`
+	VI   string `json:"vi"`
 }
 
 // FileView is a file of a document.
@@ -67,6 +79,23 @@ func Show(ctx context.Context, r sqldb.Reader, units *directory.Snapshot, doc Do
 	}
 	if dup != nil {
 		v.DuplicateOf = dup.ULID
+	}
+	rec, err := RecognitionOf(ctx, r, doc)
+	if err != nil {
+		return View{}, err
+	}
+	if v.Evidence = rec.Evidence; rec.Signer != (edoc.Signer{}) {
+		v.Signer = &rec.Signer
+	}
+	warnings, err := Warnings(ctx, r, doc.ID)
+	if err != nil {
+		return View{}, err
+	}
+	for _, w := range warnings {
+		v.Warnings = append(v.Warnings, WarningView{w.Code, w.Text.EN, w.Text.VI})
+	}
+	if v.Relations, err = Relations(ctx, r, doc.ID); err != nil {
+		return View{}, err
 	}
 	files, err := Files(ctx, r, doc.ID)
 	if err != nil {

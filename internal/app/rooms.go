@@ -140,6 +140,7 @@ func (r *Rooms) connect() error {
 		HasRoute:   func(domain string) bool { return r.Transport.HasRoute(domain) },
 		Room:       (&diskRoom{dir: cfg.DataDir, least: int64(cfg.Limits.MinFree), now: opt.Now}).check,
 		RawHeaders: cfg.SMTP.RawHeaders,
+		Reads:      func(f extract.File) bool { return r.Files != nil && f.Reads() },
 		Rate: delivery.Rate{
 			MessagesPerHour: cfg.Limits.MessagesPerHour, RecipientsPerHour: cfg.Limits.RecipientsPerHour,
 			RecipientsPerDay: cfg.Limits.RecipientsPerDay,

@@ -207,7 +207,11 @@ func (s *Server) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	background, _ := errgroup.WithContext(work)
-	for _, run := range []func(context.Context) error{r.Journal.Run, r.Workflow.Run, r.Transport.Run, r.Mail.RunIndexer, s.collect} {
+	runs := []func(context.Context) error{r.Journal.Run, r.Workflow.Run, r.Transport.Run, r.Mail.RunIndexer, s.collect}
+	if r.Files != nil {
+		runs = append(runs, func(ctx context.Context) error { return r.Workflow.RunFiles(ctx, r.Files) })
+	}
+	for _, run := range runs {
 		background.Go(func() error { return run(work) })
 	}
 	// One service that fails ends all: half a mail server is worse than none.

@@ -17,6 +17,7 @@ import (
 
 	"vanthu/docstore"
 	"vanthu/internal/directory"
+	"vanthu/internal/extract"
 	"vanthu/internal/fault"
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
@@ -52,8 +53,11 @@ type Options struct {
 	// RawHeaders takes headers with 8-bit text without SMTPUTF8, as old
 	// programs and scanners send them.
 	RawHeaders bool
-	Now        func() time.Time // nil means time.Now
-	Log        *slog.Logger     // nil discards
+	// Reads tells which attached files of mail to units are read after
+	// acceptance. Nil means none.
+	Reads func(extract.File) bool
+	Now   func() time.Time // nil means time.Now
+	Log   *slog.Logger     // nil discards
 }
 
 // Delivery accepts messages. Its methods may be called concurrently.

@@ -203,14 +203,20 @@ func (in *Incoming) intake(
 		return nil // only to the issuer itself
 	}
 	doc.units = len(to)
-	_, err := in.d.stores.Documents.Intake(ctx, tx, docstore.In{
+	made, err := in.d.stores.Documents.Intake(ctx, tx, docstore.In{
 		Recognition: doc.rec,
 		Issuer:      doc.issuer.ID, IssuerName: doc.issuerName, From: in.origin.Account,
 		MailID: docstore.MailID(fin.Scan.Envelope.MessageID), Message: docstore.MessageRef(msg),
 		BodySHA256: fin.SHA256, QueueID: string(in.id), Files: doc.files, Recipients: to,
 		Actor: in.actor(), Source: docstore.SourceSMTP,
 	})
-	return err
+	if err != nil || made.Resubmitted {
+		return err
+	}
+	if w, ok := agencyWarning(doc.rec.Code, doc.issuer); ok {
+		return in.d.stores.Documents.AddWarning(ctx, tx, made.Document.ID, w)
+	}
+	return nil
 }
 
 // appendTrace adds the fields that tell a client program what was recognised.

@@ -252,6 +252,9 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 			return Accepted{}, err
 		}
 	}
+	if err := in.wantCheck(ctx, tx, fin, wanted{msg: msg, local: local, drops: drops, got: got, doc: doc, at: now}); err != nil {
+		return Accepted{}, err
+	}
 	if len(in.remote) > 0 {
 		if err := d.stores.Queue.Enqueue(ctx, tx, in.id, queue.MessageRef(msg), in.env, in.remote); err != nil {
 			return Accepted{}, err

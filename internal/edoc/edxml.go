@@ -50,9 +50,9 @@ type Organization struct {
 
 // A Signer is who signed the document.
 type Signer struct {
-	Competence string // TM., KT., TL., TUQ.
-	Position   string
-	FullName   string
+	Competence string `json:"competence,omitempty"` // TM., KT., TL., TUQ.
+	Position   string `json:"position,omitempty"`
+	FullName   string `json:"full_name,omitempty"`
 }
 
 // OtherInfo is the rest of the metadata.

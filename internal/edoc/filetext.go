@@ -1,6 +1,7 @@
 package edoc
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,6 +15,84 @@ const loosePage = 0.60
 // addressee too.
 func (l *Layout) evident() bool {
 	return l.Signals&SignalNumber != 0 && l.Signals.Count() >= 3
+}
+
+// AddTexts adds to a recognition what was taken out of the message's files,
+// which comes after acceptance: it can make a message evident (L2) or possible
+// (L3), adds fields to what is declared, and shows where sources disagree.
+// names are those of all attached files; now is the time of reception.
+//
+// The recognition must be one of [Recognize], or have the values and the
+// evidence of one.
+func (r *Recognition) AddTexts(texts []FileText, names []string, now time.Time) {
+	var c claims
+	c.fromRecognition(r)
+	c.fromTexts(texts, r)
+	if r.Layout == nil {
+		return
+	}
+	if r.Level == LevelNone || r.Level > L2 {
+		switch {
+		case r.Layout.evident():
+			r.Level = L2
+		case r.Layout.Signals.Count() >= 2 || slices.ContainsFunc(names, namedLikeDocument):
+			r.Level = L3
+			return
+		default:
+			return
+		}
+	}
+	before := r.Evidence
+	r.Evidence = nil
+	r.Problems = slices.DeleteFunc(r.Problems, Problem.Warning)
+	r.fuse(&c)
+	r.derive(now)
+	for field, ev := range r.Evidence { // the losers of earlier rounds stay on record
+		for _, other := range before[field].Others {
+			if !slices.Contains(ev.Others, other) {
+				ev.Others = append(ev.Others, other)
+			}
+		}
+		ev.Conflict = ev.Conflict || before[field].Conflict
+		r.Evidence[field] = ev
+	}
+}
+
+// fromRecognition adds what an earlier round decided, each as one claim with
+// the confidence it had.
+func (c *claims) fromRecognition(r *Recognition) {
+	at := func(f Field) (Evidence, bool) {
+		ev, ok := r.Evidence[f]
+		return ev, ok && ev.Source != SourceDerived // what follows from others will follow again
+	}
+	if ev, ok := at(FieldCode); ok && r.Code != nil {
+		c.code = append(c.code, claim[Code]{ev.Source, ev.Confidence, *r.Code, r.Code.Key(), ev.Raw})
+	}
+	if ev, ok := at(FieldDocID); ok {
+		c.docID = append(c.docID, claim[string]{ev.Source, ev.Confidence, r.DocID, r.DocID, ev.Raw})
+	}
+	if ev, ok := at(FieldType); ok {
+		c.addType(ev.Source, ev.Confidence, r.Type, ev.Raw)
+	}
+	if ev, ok := at(FieldAbstract); ok {
+		c.addAbstract(ev.Source, ev.Confidence, r.Abstract)
+	}
+	if ev, ok := at(FieldIssued); ok {
+		c.issued = append(c.issued, claim[time.Time]{ev.Source, ev.Confidence, r.Issued, edxmlDay(r.Issued), ev.Raw})
+	}
+	if ev, ok := at(FieldUrgency); ok {
+		c.urgency = append(c.urgency, claim[Urgency]{ev.Source, ev.Confidence, r.Urgency, r.Urgency.Name(), ev.Raw})
+	}
+	if ev, ok := at(FieldDue); ok {
+		c.due = append(c.due, claim[time.Time]{ev.Source, ev.Confidence, r.Due, edxmlDay(r.Due), ev.Raw})
+	}
+	if ev, ok := at(FieldOp); ok {
+		c.op = append(c.op, claim[Op]{ev.Source, ev.Confidence, r.Op, r.Op.String(), ev.Raw})
+	}
+	if ev, ok := at(FieldSigner); ok {
+		c.addSigner(ev.Source, ev.Confidence, r.Signer)
+	}
+	c.ops, c.fyi = r.Ops, r.FYI
 }
 
 // fromTexts adds what the text of the main file says: of the one that shows
@@ -108,11 +187,7 @@ func (c *claims) fromProperties(get func(name string) string) {
 }
 
 // namedLikeDocument reports whether a file has the name of a document.
-func namedLikeDocument(files []File) bool {
-	for i := range files {
-		if _, _, ok := parseFileName(files[i].Name); ok {
-			return true
-		}
-	}
-	return false
+func namedLikeDocument(name string) bool {
+	_, _, ok := parseFileName(name)
+	return ok
 }

@@ -134,8 +134,17 @@ func TestRecognizeText(t *testing.T) {
 	text := func(s string, properties map[string]string) []FileText {
 		return []FileText{{Name: "a.pdf", Pages: []string{s}, Property: func(name string) string { return properties[name] }}}
 	}
+	both := func(in Input, texts []FileText) Recognition {
+		r := Recognize(in)
+		var names []string
+		for _, f := range in.Files {
+			names = append(names, f.Name)
+		}
+		r.AddTexts(texts, names, in.Now)
+		return r
+	}
 	t.Run("evident", func(t *testing.T) {
-		r := Recognize(Input{Subject: "Gửi anh chị", Texts: text(decisionText, nil), Now: now})
+		r := both(Input{Subject: "Gửi anh chị", Now: now}, text(decisionText, nil))
 		if r.Level != L2 || r.IsDocument() || codeText(*r.Code) != "1234/QĐ-UBND" || r.Year != 2026 || r.Signer.FullName != "Người Ký Mẫu" {
 			t.Errorf("%+v", r)
 		}
@@ -147,21 +156,21 @@ func TestRecognizeText(t *testing.T) {
 		}
 	})
 	t.Run("tag and text agree", func(t *testing.T) {
-		r := Recognize(Input{Subject: "[1234/QĐ-UBND] V/v Quy chế", Texts: text(decisionText, map[string]string{"keywords": "so=1234; kyhieu=QĐ-UBND"}), Now: now})
+		r := both(Input{Subject: "[1234/QĐ-UBND] V/v Quy chế", Now: now}, text(decisionText, map[string]string{"keywords": "so=1234; kyhieu=QĐ-UBND"}))
 		if ev := r.Evidence[FieldCode]; r.Level != L1 || ev.Confidence < 0.99 || ev.Conflict || r.Issued.IsZero() {
 			t.Errorf("%v %+v", r.Level, ev)
 		}
 	})
 	t.Run("tag and text disagree", func(t *testing.T) {
-		r := Recognize(Input{Subject: "[1243/QĐ-UBND] V/v Quy chế", Texts: text(decisionText, nil), Now: now})
+		r := both(Input{Subject: "[1243/QĐ-UBND] V/v Quy chế", Now: now}, text(decisionText, nil))
 		if ev := r.Evidence[FieldCode]; !ev.Conflict || codeText(*r.Code) != "1243/QĐ-UBND" || len(ev.Others) != 1 {
 			t.Errorf("%+v", ev)
 		}
 	})
 	t.Run("properties alone", func(t *testing.T) {
-		r := Recognize(Input{Subject: "+", Details: []string{"vb"}, Now: now, Texts: text("ảnh quét", map[string]string{
+		r := both(Input{Subject: "+", Details: []string{"vb"}, Now: now}, text("ảnh quét", map[string]string{
 			"X-VB-So": "7", "X-VB-Ky-Hieu": "TB-STC", "X-VB-Ngay": "2026-11-20", "X-VB-Trich-Yeu": "Thông báo họp", "X-VB-Do-Khan": "1",
-		})})
+		}))
 		if r.Level != L0 || codeText(*r.Code) != "07/TB-STC" || r.Type.Name != "Thông báo" || r.Abstract != "Thông báo họp" || r.Urgency != UrgencyUrgent {
 			t.Errorf("%+v", r)
 		}
@@ -176,13 +185,13 @@ func TestRecognizeText(t *testing.T) {
 		{"quotes a number", "Hỏi", "Anh cho hỏi về Công văn số 12/SYT-VP ngày 1 tháng 2 năm 2026 ạ.", "hoi.docx", L4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in := Input{Subject: tt.subject, Texts: text(tt.text, nil), Files: []File{{Name: tt.file}}, Now: now}
-			if r := Recognize(in); r.Level != tt.want {
+			in := Input{Subject: tt.subject, Files: []File{{Name: tt.file}}, Now: now}
+			if r := both(in, text(tt.text, nil)); r.Level != tt.want {
 				t.Errorf("level %v, want %v: %+v", r.Level, tt.want, r.Layout)
 			}
 		})
 	}
-	if r := Recognize(Input{Subject: "x", Texts: text("TỐI MẬT\n", nil), Now: now}); r.Secret != TopSecret {
+	if r := both(Input{Subject: "x", Now: now}, text("TỐI MẬT\n", nil)); r.Secret != TopSecret {
 		t.Errorf("mark in a file: %v", r.Secret)
 	}
 }

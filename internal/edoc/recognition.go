@@ -37,11 +37,7 @@ type Input struct {
 	// "vb" of vanthu.snv+vb@….
 	Details []string
 	Files   []File
-	// Texts are what was taken out of the files, when that has been done: it
-	// comes after acceptance. They can make a message evident (L2) or possible
-	// (L3), and add to the fields of what is declared.
-	Texts []FileText
-	Now   time.Time // time of reception; years and future dates are judged by it
+	Now     time.Time // time of reception; years and future dates are judged by it
 }
 
 // A File is an attachment. Recognize opens only files that are named *.edxml.

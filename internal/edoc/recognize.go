@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"vanthu/internal/fault"
@@ -43,26 +44,20 @@ func Recognize(in Input) Recognition {
 	if c.fromDetails(in.Details) {
 		declared = true
 	}
-	if !declared && strings.IndexByte(in.Subject, '[') < 0 && len(in.Texts) == 0 {
+	if !declared && strings.IndexByte(in.Subject, '[') < 0 {
 		r.Secret = CheckSecret(in.Subject)
 		return r // the details and the X-VB fields were of other kinds
 	}
 	subject := ParseSubject(in.Subject)
 	tagged := c.fromSubject(&subject, in.Subject)
 	r.Secret = max(r.Secret, subject.Secret)
-	c.fromTexts(in.Texts, &r)
 
 	switch {
 	case declared:
 		r.Level = L0
 	case tagged:
 		r.Level = L1
-	case r.Layout != nil && r.Layout.evident():
-		r.Level = L2
 	default:
-		if r.Layout != nil && (r.Layout.Signals.Count() >= 2 || namedLikeDocument(in.Files)) {
-			r.Level = L3
-		}
 		// Ordinary mail, perhaps one that says it is urgent, a draft, or an answer.
 		r.Op, r.Ops, r.Urgency, r.Due = mainOp(subject.Ops), subject.Ops, subject.Urgency, subject.Due
 		return r
@@ -72,13 +67,13 @@ func Recognize(in Input) Recognition {
 	}
 	c.fromFiles(in.Files)
 	r.fuse(&c)
-	r.derive(&in)
+	r.derive(in.Now)
 	return r
 }
 
 // mayBeDocument is the cheap test in front of everything.
 func mayBeDocument(in *Input) bool {
-	if in.Header != nil || len(in.Details) > 0 || len(in.Texts) > 0 || strings.IndexByte(in.Subject, '[') >= 0 {
+	if in.Header != nil || len(in.Details) > 0 || strings.IndexByte(in.Subject, '[') >= 0 {
 		return true
 	}
 	for i := range in.Files {
@@ -114,7 +109,7 @@ func (r *Recognition) fuse(c *claims) {
 
 // derive fills what follows from the fields, and checks what a document
 // cannot be without.
-func (r *Recognition) derive(in *Input) {
+func (r *Recognition) derive(now time.Time) {
 	year := Evidence{Source: SourceDerived, Confidence: SourceDerived.weight()}
 	switch {
 	case r.Code != nil && r.Code.Year != 0:
@@ -123,8 +118,8 @@ func (r *Recognition) derive(in *Input) {
 	case !r.Issued.IsZero():
 		r.Year = r.Issued.In(vietnam).Year()
 		year = r.Evidence[FieldIssued]
-	case !in.Now.IsZero():
-		r.Year = in.Now.In(vietnam).Year()
+	case !now.IsZero():
+		r.Year = now.In(vietnam).Year()
 	}
 	if r.Year != 0 {
 		if r.Evidence == nil {

@@ -87,6 +87,9 @@ func (p *progress) text() string {
 	if p.original != nil {
 		fact(&s, "Lưu ý", "trùng số, ký hiệu với văn bản đã gửi lúc "+clock(p.original.Created))
 	}
+	for _, w := range p.warnings {
+		fact(&s, "Lưu ý", w.Text.VI)
+	}
 	s.WriteString("\n")
 	rows := [][]string{{"Đơn vị", "Trạng thái", "Số đến", "Thời điểm (+07:00)", "Lý do, ghi chú"}}
 	for _, l := range p.lines {

@@ -42,6 +42,9 @@ func (w *Workflow) MoveMessages(
 		if source.kind() != folderWorkflow {
 			return nil, false, nil
 		}
+		if target.Role == mailstore.RoleUnitInbox && source.Role == mailstore.RoleIncoming {
+			return w.moveIn(ctx, actor, from, uids, target) // a clerk says that it is ordinary mail
+		}
 		return w.moveOut(ctx, from, uids)
 	}
 	return w.moveIn(ctx, actor, from, uids, target)
@@ -105,6 +108,8 @@ func (b box) kind() folderKind {
 // act gives what moving a message into the workflow folder means.
 func (b box) act() (Act, bool) {
 	switch b.Role {
+	case mailstore.RoleUnitInbox:
+		return Act{Event: docstore.EventDismiss}, true
 	case mailstore.RoleIncoming:
 		return Act{Event: docstore.EventUndo}, true
 	case mailstore.RoleRegistered:

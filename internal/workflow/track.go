@@ -82,6 +82,7 @@ func (w *Workflow) delayTracking(ctx context.Context, id docstore.DocumentID) er
 type progress struct {
 	doc      docstore.Document
 	original *docstore.Document // that it repeats, nil for none
+	warnings []docstore.Warning
 	lines    []line
 	upTo     int64 // newest status event in it
 	at       time.Time
@@ -145,6 +146,9 @@ func (p *progress) read(
 			return err
 		}
 		p.original = &original
+	}
+	if p.warnings, err = docstore.Warnings(ctx, r, id); err != nil {
+		return err
 	}
 	dispatches, err := docstore.Dispatches(ctx, r, id)
 	if err != nil {

@@ -170,6 +170,9 @@ func (b *deed) move(
 	switch moved, err := b.w.boxes.MoveEntry(ctx, tx, from, uid, to); {
 	case err == nil:
 		place = docstore.Place{Mailbox: int64(to), UID: int64(moved)}
+		if d.State == docstore.StateWithdrawn {
+			return place, b.w.docs.SetPlace(ctx, tx, d.ID, docstore.Place{}) // ordinary mail from now on
+		}
 	case !errors.Is(err, mailstore.ErrNoMessage):
 		return d.Place, err
 	}
@@ -191,6 +194,8 @@ func (w *Workflow) folder(
 		role = mailstore.RoleProcessing
 	case docstore.StateCompleted:
 		role = mailstore.RoleCompleted
+	case docstore.StateWithdrawn: // it never was a document
+		role = mailstore.RoleUnitInbox
 	case docstore.StateRefused:
 		if reason.Folder() == "" {
 			reason = edoc.ReasonOther
@@ -239,6 +244,8 @@ func eventName(e docstore.Event) fault.Text {
 		return fault.Text{EN: "begin to work on a document", VI: "chuyển văn bản sang xử lý"}
 	case docstore.EventComplete:
 		return fault.Text{EN: "complete a document", VI: "kết thúc xử lý văn bản"}
+	case docstore.EventDismiss:
+		return fault.Text{EN: "say that this is ordinary mail", VI: "xác nhận đây là thư thường"}
 	case docstore.EventUndo:
 		return fault.Text{EN: "take a registration back", VI: "hoàn tác việc vào sổ"}
 	}
