@@ -46,6 +46,12 @@ type Config struct {
 	TLS TLS `toml:"tls" envPrefix:"TLS_"`
 	// How accepted mail is handed to mailboxes.
 	Delivery Delivery `toml:"delivery" envPrefix:"DELIVERY_"`
+	// Who mail is from: signatures on what our people send, checks on what other
+	// servers bring.
+	Trust Trust `toml:"trust" envPrefix:"TRUST_"`
+	// What mail may carry. A message that is held waits for an administrator:
+	// see "vanthu quarantine".
+	Filters Filters `toml:"filters" envPrefix:"FILTERS_"`
 	// Official documents in mail. Two things are law and cannot be configured:
 	// registers and deadlines follow the local date of Việt Nam (+07:00), and
 	// mail marked MẬT, TỐI MẬT or TUYỆT MẬT is refused.
@@ -155,6 +161,53 @@ type Delivery struct {
 	// for byte and for the same recipients, is not delivered twice: clients
 	// repeat when an answer was lost.
 	DedupeWindow Duration `toml:"dedupe_window" env:"DEDUPE_WINDOW"`
+}
+
+// Trust is section [trust].
+type Trust struct {
+	// Sign what our people send (DKIM). "vanthu domain dns" prints what other
+	// servers must know to check it.
+	Sign bool `toml:"sign" env:"SIGN"`
+	// Check the signatures of mail from other servers: with the keys of
+	// "vanthu domain key trust", and with DNS if it is asked.
+	Verify bool `toml:"verify" env:"VERIFY"`
+	// DNS for keys, SPF and DMARC: "off" in a network without it, "system" for
+	// what this machine uses, or "address:port" of a server.
+	DNS string `toml:"dns" env:"DNS"`
+	// The most that is done with mail that does not come from where it says,
+	// when the domain that it names wants that (DMARC; a domain whose keys are
+	// known here, our own too, always does): "refuse", "hold" or "accept".
+	Forged Verdict `toml:"forged" env:"FORGED"`
+	// What is done with mail from other servers that has not exactly one From.
+	Authorless Verdict `toml:"authorless" env:"AUTHORLESS"`
+}
+
+// Filters is section [filters].
+type Filters struct {
+	// Look at attachments at all.
+	Attachments bool `toml:"attachments" env:"ATTACHMENTS"`
+	// Kinds of files that may come in, by extension; what a file holds must fit.
+	// All others are refused, and programs whatever their name.
+	Allow []string `toml:"allow" env:"ALLOW"`
+	// Kinds of files that are held, so that an administrator looks first.
+	Hold []string `toml:"hold" env:"HOLD"`
+	// Office documents with macros, encrypted files, archives in archives.
+	Risky Verdict `toml:"risky" env:"RISKY"`
+	// Largest message that an account may send, by role, of several the most:
+	// "vanthu", "lanhdao", "chuyenvien", "quantri", "kiemtra". A role without a
+	// figure has only the limit of smtp.max_message_mib.
+	SizeByRole []RoleSize `toml:"size_by_role" env:"SIZE_BY_ROLE"`
+	// Filter programs (milters), asked in this order. Each is "NAME ADDRESS" and
+	// what differs from timeout=30s, failure=auto, from=submission+relay+lmtp. An
+	// address is "tcp:127.0.0.1:7357" or "unix:/run/clamav/milter.ctl". When a
+	// program does not answer, failure=later puts the sender off, mark accepts
+	// the mail with a note, hold holds it; auto is later for mail to units and
+	// mark for other mail. Such as
+	// ["clamav unix:/run/clamav/clamav-milter.ctl failure=later"].
+	Milters []Milter `toml:"milters" env:"MILTERS"`
+	// A held message that nobody has decided about is dropped after this time;
+	// its sender is told.
+	HoldTime Duration `toml:"hold_time" env:"HOLD_TIME"`
 }
 
 // Documents is section [documents].
@@ -294,6 +347,18 @@ func Default() *Config {
 		HTTP:      HTTP{HTTP: ":80", HTTPS: ":443"},
 		TLS:       TLS{MinVersion: "1.2"},
 		Delivery:  Delivery{DedupeWindow: Duration(24 * time.Hour)},
+		Trust:     Trust{Sign: true, Verify: true, DNS: "off", Forged: Refuse, Authorless: Refuse},
+		Filters: Filters{
+			Attachments: true,
+			// What NĐ 30/2020 and edXML need, and what offices exchange.
+			Allow: []string{
+				"pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "ods", "odp", "rtf", "txt", "csv", "xml", "edxml",
+				"jpg", "jpeg", "png", "gif", "tif", "tiff", "bmp", "webp", "zip", "eml", "ics", "vcf",
+				"p7s", "p7m", "p7b", "cer", "crt", "asc", "sig", "dwg", "dxf",
+			},
+			Hold: []string{"rar", "7z", "gz", "tar", "tgz", "html", "htm", "msg", "dat"}, Risky: Hold,
+			HoldTime: Duration(30 * 24 * time.Hour),
+		},
 		Documents: Documents{TrackingInterval: Duration(5 * time.Minute)},
 		Extract:   Extract{Enabled: true, Timeout: Duration(20 * time.Second), Idle: Duration(time.Minute)},
 		Queue: Queue{

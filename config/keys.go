@@ -77,6 +77,10 @@ func wanted(t reflect.Type) (what, hint string) {
 		return "an address to listen on", `write "127.0.0.1:587" for one interface, ":587" for all, or "off"`
 	case reflect.TypeFor[Domain]():
 		return "a domain name", `write it in quotes without "@", such as "tinh.example"`
+	case reflect.TypeFor[RoleSize]():
+		return "a role with a size", `write it in quotes, such as "chuyenvien=25MiB"`
+	case reflect.TypeFor[Milter]():
+		return "a filter program", `write it in quotes, such as "clamav unix:/run/clamav/milter.ctl timeout=30s failure=later from=relay"`
 	case reflect.TypeFor[Host]():
 		return "a host name", `write it in quotes without port, such as "mail.tinh.example"`
 	}

@@ -24,6 +24,7 @@ func (c *Config) validate(report report) {
 	c.validateFigures(report)
 	c.validateTLS(report)
 	c.validateQueue(report)
+	c.validateTrust(report)
 	c.validateRoutes(report)
 	oneOf(report, "log.format", c.Log.Format, "auto", "text", "json")
 	secretFile(report, "journal.key_file", c.Journal.KeyFile, true)

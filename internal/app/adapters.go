@@ -83,10 +83,11 @@ func (m messages) OpenMessage(ctx context.Context, ref queue.MessageRef) (io.Rea
 	if err != nil {
 		return nil, 0, err
 	}
+	out := withoutReturnPath(c, c.Prefix, c.Size)
 	return struct {
 		io.Reader
 		io.Closer
-	}{io.NewSectionReader(c, 0, c.Size), c}, c.Size, nil
+	}{out, c}, out.Size(), nil
 }
 
 // routes translates the ways out of the configuration.

@@ -25,6 +25,7 @@ import (
 	"vanthu/internal/directory"
 	"vanthu/internal/extract"
 	"vanthu/internal/journal"
+	"vanthu/internal/mailauth"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/queue"
 	"vanthu/internal/sqldb"
@@ -101,6 +102,9 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 	}); err != nil {
 		return nil, err
 	}
+	if r.Keys, err = mailauth.Open(ctx, r.DB, mailauth.Options{Secret: secret, Now: opt.Now}); err != nil {
+		return nil, err
+	}
 	blobs, err := blob.Open(blob.Options{Dir: filepath.Join(cfg.DataDir, BlobFolder)})
 	if err != nil {
 		return nil, err
@@ -137,6 +141,7 @@ func (r *Rooms) connect() error {
 		DB: r.DB, Directory: r.Directory, Mail: r.Mail, Documents: r.Documents, Queue: r.Queue,
 	}, delivery.Options{
 		Hostname: Hostname(cfg), DedupeWindow: dedupe, Now: opt.Now, Log: opt.Log,
+		Screen:     r.screen(),
 		HasRoute:   func(domain string) bool { return r.Transport.HasRoute(domain) },
 		Room:       (&diskRoom{dir: cfg.DataDir, least: int64(cfg.Limits.MinFree), now: opt.Now}).check,
 		RawHeaders: cfg.SMTP.RawHeaders,
@@ -150,6 +155,7 @@ func (r *Rooms) connect() error {
 			RecipientsPerDay: cfg.Limits.ClerkRecipientsPerDay,
 		},
 	})
+	r.Quarantine = r.Delivery
 	resolver := transport.SystemResolver()
 	if cfg.Queue.Resolver != "" {
 		resolver = transport.NewResolver(cfg.Queue.Resolver)
@@ -302,11 +308,14 @@ func (r *Rooms) keeps(ctx context.Context, rd sqldb.Reader, id mailstore.Message
 	if used || err != nil {
 		return used, err
 	}
+	if used, err = delivery.HoldsMessage(ctx, rd, id); used || err != nil {
+		return used, err
+	}
 	return docstore.Uses(ctx, rd, docstore.MessageRef(id))
 }
 
 // EnsureDomains makes the directory answer for every domain of the
-// configuration.
+// configuration, with keys to sign their mail.
 func (r *Rooms) EnsureDomains(ctx context.Context) error {
 	for _, d := range r.Config.Domains {
 		if r.Directory.Snapshot().IsLocal(string(d)) {
@@ -316,5 +325,5 @@ func (r *Rooms) EnsureDomains(ctx context.Context) error {
 			return fmt.Errorf("add domain %s: %w", d, err)
 		}
 	}
-	return nil
+	return r.ensureKeys(ctx)
 }

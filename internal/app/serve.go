@@ -242,6 +242,9 @@ func (s *Server) collect(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+		if _, err := s.rooms.Delivery.ExpireHeld(ctx); err != nil && ctx.Err() == nil {
+			s.rooms.opt.Log.Error("cannot expire held messages", "err", err)
+		}
 		now := s.rooms.opt.Now()
 		thorough := now.Sub(lastThorough) > 24*time.Hour
 		if thorough {

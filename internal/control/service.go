@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"vanthu/docstore"
+	"vanthu/internal/delivery"
 	"vanthu/internal/directory"
 	"vanthu/internal/fault"
 	"vanthu/internal/journal"
 	"vanthu/internal/mail"
+	"vanthu/internal/mailauth"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/peer"
 	"vanthu/internal/queue"
@@ -21,14 +23,16 @@ import (
 
 // Rooms are what the calls work on.
 type Rooms struct {
-	DB        *sqldb.DB
-	Directory *directory.Directory
-	Mail      *mailstore.Store
-	Documents *docstore.Store
-	Workflow  *workflow.Workflow
-	Queue     *queue.Queue
-	Peers     *peer.Registry
-	Transport *transport.Runner
+	DB         *sqldb.DB
+	Directory  *directory.Directory
+	Mail       *mailstore.Store
+	Documents  *docstore.Store
+	Workflow   *workflow.Workflow
+	Queue      *queue.Queue
+	Peers      *peer.Registry
+	Transport  *transport.Runner
+	Keys       *mailauth.Keys
+	Quarantine *delivery.Delivery // decides about held messages
 }
 
 // Options tunes a Service; the zero value works.
@@ -94,6 +98,11 @@ func calls() map[string]call {
 		CallPeerCard:       on((*Service).peerCard),
 		CallPeerAdd:        on((*Service).peerAdd),
 		CallPeerRemove:     on((*Service).peerRemove),
+		CallDomainKeys:     on((*Service).domainKeys),
+		CallDomainKeyAct:   on((*Service).domainKeyAct),
+		CallHeldList:       on((*Service).heldList),
+		CallHeldShow:       on((*Service).heldShow),
+		CallHeldAct:        on((*Service).heldAct),
 		CallJournalEntries: on((*Service).journalEntries),
 	}
 }

@@ -53,6 +53,8 @@ type Options struct {
 	// RawHeaders takes headers with 8-bit text without SMTPUTF8, as old
 	// programs and scanners send them.
 	RawHeaders bool
+	// Screen is what messages go through before they are accepted.
+	Screen Screen
 	// Reads tells which attached files of mail to units are read after
 	// acceptance. Nil means none.
 	Reads func(extract.File) bool
@@ -77,6 +79,7 @@ type Stats struct {
 	Dispatches atomic.Int64
 	Queued     atomic.Int64 // recipients handed to the queue
 	Refused    atomic.Int64 // messages refused by policy after their body was read
+	Held       atomic.Int64 // messages accepted into quarantine
 }
 
 // New returns a Delivery over stores.
@@ -89,6 +92,9 @@ func New(stores Stores, opt Options) *Delivery {
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Screen.HoldTime <= 0 {
+		opt.Screen.HoldTime = defaultHoldTime
 	}
 	if opt.DedupeWindow == 0 {
 		opt.DedupeWindow = 24 * time.Hour

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -11,6 +12,7 @@ import (
 	"vanthu/docstore"
 	"vanthu/internal/directory"
 	"vanthu/internal/fault"
+	"vanthu/internal/filter"
 	"vanthu/internal/journal"
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
@@ -35,6 +37,12 @@ type Incoming struct {
 	ended  bool
 
 	results []error // for each of env.To, when the client is told by itself; see Results
+
+	fin       *mailstore.Finished // the message as it is to be stored
+	authentic []byte              // Authentication-Results, when it was checked
+	signature []byte              // DKIM-Signature fields of ours
+	added     []filter.Field      // what filters have added, to stand before the header
+	prefix    []byte              // trace fields made before the message was held
 }
 
 // Accepted is what the sender is told.
@@ -131,21 +139,16 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 		}
 	}()
 	d := in.d
-	fin, err := in.body.Finish()
-	if err != nil {
+	if in.fin, err = in.body.Finish(); err != nil {
 		return Accepted{}, err
 	}
-	defer func() { err = errors.Join(err, fin.Release()) }()
+	defer func() { err = errors.Join(err, in.fin.Release()) }()
 
-	if err := in.checkMessage(fin.Scan); err != nil {
-		return Accepted{}, d.refused(err)
-	}
-	in.settleEnvelope(fin.Scan)
-	doc, err := in.recognize(ctx, fin)
+	key := in.dedupeKey(in.fin.SHA256) // of what came in: a repeated message is repeated whole
+	doc, held, err := in.screen(ctx)
 	if err != nil {
 		return Accepted{}, d.refused(err)
 	}
-	key := in.dedupeKey(fin.SHA256)
 	id, before, err := d.recent.begin(ctx, key, d.opt.Now())
 	if err != nil {
 		return Accepted{}, err
@@ -155,7 +158,11 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 	}
 	defer d.recent.end(key)
 	if err := d.stores.DB.Update(ctx, func(tx *sqldb.Tx) (err error) {
-		acc, err = in.store(ctx, tx, fin, doc)
+		if held.Action == filter.Hold {
+			acc, err = in.hold(ctx, tx, held)
+		} else {
+			acc, err = in.store(ctx, tx, in.fin, doc)
+		}
 		return err
 	}); err != nil {
 		return Accepted{}, err
@@ -188,8 +195,17 @@ func (in *Incoming) checkMessage(m *mail.Message) error {
 	if err := in.checkUTF8(m); err != nil {
 		return err
 	}
+	if m.HeaderLen > maxHeaderLen || len(m.Header) >= maxFields ||
+		slices.ContainsFunc(m.Header, func(f mail.Field) bool { return f.Len > maxFieldLen }) {
+		return fault.WithStatus(fault.New(fault.Invalid, fault.Text{EN: "the message's header is too large", VI: "phần đầu thư quá lớn"}), "5.3.4")
+	}
 	if in.origin.Account == 0 {
 		return nil
+	}
+	if !m.Header.Has("From") {
+		return fault.New(fault.Invalid, fault.Text{
+			EN: "the message does not say whom it is from: it has no From field", VI: "thư thiếu trường From (người gửi)",
+		})
 	}
 	// What our own people send must say truly who they are. RFC 6409, section
 	// 6.1; two From fields let one be checked and another be shown.

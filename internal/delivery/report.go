@@ -12,6 +12,7 @@ import (
 	"vanthu/internal/fault"
 	"vanthu/internal/journal"
 	"vanthu/internal/mail"
+	"vanthu/internal/mailauth"
 	"vanthu/internal/queue"
 	"vanthu/internal/sqldb"
 )
@@ -232,7 +233,12 @@ func (d *Delivery) inject(ctx context.Context, tx *sqldb.Tx, env mail.Envelope, 
 	}
 	defer func() { err = errors.Join(err, fin.Release()) }()
 	in.env.Body, in.env.UTF8 = bodyOf(fin.Scan), needsUTF8(env, fin.Scan)
-	msg, err := d.stores.Mail.Store(ctx, tx, fin, []byte("Return-Path: <>\r\n"), now)
+	if in.fin = fin; len(in.remote) > 0 { // whoever gets it may refuse what is not signed
+		if err := in.signFor(mailauth.Author(fin.Scan)); err != nil {
+			return err
+		}
+	}
+	msg, err := d.stores.Mail.Store(ctx, tx, fin, append([]byte("Return-Path: <>\r\n"), in.signature...), now)
 	if err != nil {
 		return err
 	}

@@ -1,19 +1,32 @@
 package delivery
 
 import (
+	"bytes"
 	"strings"
 	"time"
 )
 
 // trace makes the fields that we put before the received octets. RFC 5321,
 // section 4.4.
+//
+// The results of our checks stand above our Received field, our signatures and
+// what filters added below it: all of it was there when we stored the message.
 func (in *Incoming) trace(now time.Time, doc *document) []byte {
-	b := make([]byte, 0, 512)
+	if in.prefix != nil { // it came before, and was held
+		b := bytes.Clone(in.prefix)
+		if doc != nil {
+			b = doc.appendTrace(b)
+		}
+		return b
+	}
+	b := make([]byte, 0, 512+len(in.authentic)+len(in.signature))
 	b = append(b, "Return-Path: <"...)
 	if !in.env.From.Null {
 		b = append(b, in.env.From.Address.String()...)
 	}
-	b = append(b, ">\r\nReceived: from "...)
+	b = append(b, ">\r\n"...)
+	b = append(b, in.authentic...)
+	b = append(b, "Received: from "...)
 	helo := in.origin.Helo
 	if helo == "" {
 		helo = "unknown"
@@ -42,6 +55,10 @@ func (in *Incoming) trace(now time.Time, doc *document) []byte {
 	b = append(b, ";\r\n\t"...)
 	b = now.In(vietnam).AppendFormat(b, time.RFC1123Z)
 	b = append(b, "\r\n"...)
+	for _, f := range in.added {
+		b = append(b, f.Name+":"+f.Value+"\r\n"...)
+	}
+	b = append(b, in.signature...)
 	if doc != nil {
 		b = doc.appendTrace(b)
 	}

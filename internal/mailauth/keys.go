@@ -58,7 +58,9 @@ type Key struct {
 }
 
 // Name is where DNS has the key.
-func (k Key) Name() string { return string(k.Selector) + "._domainkey." + string(k.Domain) }
+func (k Key) Name() string { return nameOf(k.Domain, k.Selector) }
+
+func nameOf(d Domain, s Selector) string { return string(s) + "._domainkey." + string(d) }
 
 // Options tunes Keys; the zero value works for tests.
 type Options struct {
@@ -78,9 +80,10 @@ type Keys struct {
 
 // keySet is never changed once it is published.
 type keySet struct {
-	all    []Key
-	byName map[string]Key
-	active map[Domain][]Key // Ed25519 first
+	all     []Key
+	byName  map[string]Key
+	active  map[Domain][]Key // Ed25519 first
+	domains map[Domain]bool  // that have any key
 }
 
 const (
@@ -139,9 +142,10 @@ func (k *Keys) load(ctx context.Context) error {
 }
 
 func newKeySet(all []Key) *keySet {
-	s := &keySet{all: all, byName: map[string]Key{}, active: map[Domain][]Key{}}
+	s := &keySet{all: all, byName: map[string]Key{}, active: map[Domain][]Key{}, domains: map[Domain]bool{}}
 	for _, key := range all {
 		s.byName[key.Name()] = key
+		s.domains[key.Domain] = true
 		if key.State == KeyActive {
 			s.active[key.Domain] = append(s.active[key.Domain], key)
 		}
@@ -162,8 +166,28 @@ func rankOf(k Key) int {
 // List gives all keys, by domain and age.
 func (k *Keys) List() []Key { return slices.Clone(k.now.Load().all) }
 
-// Signs tells whether there is a key to sign for a domain.
-func (k *Keys) Signs(d Domain) bool { return len(k.now.Load().active[d]) > 0 }
+// Signs tells whether there is a key to sign for a domain: its own, or that of
+// a domain above it, which counts for it by the relaxed alignment of DMARC. A
+// province with a domain for each unit has one pair of keys.
+func (k *Keys) Signs(d Domain) bool { return len(k.now.Load().signers(d)) > 0 }
+
+// Own tells whether d has keys of its own.
+func (k *Keys) Own(d Domain) bool { return len(k.now.Load().active[d]) > 0 }
+
+func (s *keySet) signers(d Domain) []Key {
+	for ; d != ""; d = above(d) {
+		if keys := s.active[d]; len(keys) > 0 {
+			return keys
+		}
+	}
+	return nil
+}
+
+// above gives the domain that d lies in, "" when there is none.
+func above(d Domain) Domain {
+	_, parent, _ := strings.Cut(string(d), ".")
+	return Domain(parent)
+}
 
 // lookup gives the record under a DNS name, when we hold it ourselves.
 func (k *Keys) lookup(name string) (Record, bool) {
@@ -171,11 +195,21 @@ func (k *Keys) lookup(name string) (Record, bool) {
 	return key.Record, ok
 }
 
-// Ensure makes an active pair of keys for a domain of ours that has none.
+// Ensure makes an active pair of keys for a domain of ours that nothing signs for.
 func (k *Keys) Ensure(ctx context.Context, by journal.Actor, d Domain) error {
 	k.edit.Lock()
 	defer k.edit.Unlock()
 	if k.Signs(d) {
+		return nil
+	}
+	return k.addPair(ctx, by, d, KeyActive)
+}
+
+// Make makes keys for a domain that so far is signed for by the one above it.
+func (k *Keys) Make(ctx context.Context, by journal.Actor, d Domain) error {
+	k.edit.Lock()
+	defer k.edit.Unlock()
+	if k.Own(d) {
 		return nil
 	}
 	return k.addPair(ctx, by, d, KeyActive)
@@ -187,7 +221,7 @@ func (k *Keys) Ensure(ctx context.Context, by journal.Actor, d Domain) error {
 func (k *Keys) Next(ctx context.Context, by journal.Actor, d Domain) error {
 	k.edit.Lock()
 	defer k.edit.Unlock()
-	if !k.Signs(d) {
+	if !k.Own(d) {
 		return errNoKeys(d)
 	}
 	for _, key := range k.now.Load().all {
@@ -316,8 +350,19 @@ func (k *Keys) Trust(ctx context.Context, by journal.Actor, d Domain, s Selector
 func (k *Keys) Remove(ctx context.Context, by journal.Actor, d Domain, s Selector) error {
 	k.edit.Lock()
 	defer k.edit.Unlock()
-	key, ok := k.now.Load().byName[string(s)+"._domainkey."+string(d)]
-	switch {
+	if err := k.Removable(d, s); err != nil {
+		return err
+	}
+	key := k.now.Load().byName[nameOf(d, s)]
+	return k.change(ctx, by, d, "dkim.removed", []Key{key}, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(ctx, qDropKey, string(d), string(s))
+		return err
+	})
+}
+
+// Removable says why a key cannot be removed, nil when it can.
+func (k *Keys) Removable(d Domain, s Selector) error {
+	switch key, ok := k.now.Load().byName[nameOf(d, s)]; {
 	case !ok:
 		return fault.New(fault.NotFound, fault.Text{
 			EN: fmt.Sprintf("there is no key %s of %s", s, d), VI: fmt.Sprintf("không có khóa %s của %s", s, d),
@@ -327,10 +372,7 @@ func (k *Keys) Remove(ctx context.Context, by journal.Actor, d Domain, s Selecto
 			EN: "the key signs now: make and activate the next one first", VI: "khóa đang dùng để ký: hãy tạo và kích hoạt khóa kế tiếp trước",
 		})
 	}
-	return k.change(ctx, by, d, "dkim.removed", []Key{key}, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(ctx, qDropKey, string(d), string(s))
-		return err
-	})
+	return nil
 }
 
 // change runs fn with its journal entry in one transaction, then publishes.

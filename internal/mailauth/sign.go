@@ -43,9 +43,9 @@ const firstOptional = 14
 
 // Sign makes the DKIM-Signature fields for a message of domain d, to be put
 // before it: header is its header with the empty line, body the rest. It
-// returns nil when d has no active key.
+// returns nil when neither d nor a domain above it has an active key.
 func (k *Keys) Sign(d Domain, header []byte, body io.Reader, algs Algorithms) ([]byte, error) {
-	keys := k.now.Load().active[d]
+	keys := k.now.Load().signers(d)
 	if len(keys) == 0 {
 		return nil, nil
 	}

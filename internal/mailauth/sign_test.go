@@ -108,6 +108,30 @@ func TestSignProtects(t *testing.T) {
 	}
 }
 
+// TestSignForDomainsBelow: the keys of p.test are those of so.p.test too, and
+// nothing from there passes without.
+func TestSignForDomainsBelow(t *testing.T) {
+	k := newKeys(t)
+	if !k.Signs("so.p.test") || k.Own("so.p.test") || k.Signs("xp.test") || k.Signs("test") {
+		t.Error("keys count for the wrong domains")
+	}
+	msg := strings.ReplaceAll(crlf(plain), "a@p.test", "a@so.p.test")
+	header, body, _ := strings.Cut(msg, "\r\n\r\n")
+	fields, err := k.Sign("so.p.test", []byte(header+"\r\n\r\n"), strings.NewReader(body), Ed25519Only)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m, want := range map[string]Result{string(fields) + msg: ResultPass, msg: ResultFail} {
+		v, err := NewVerifier(k, nil).Check(t.Context(), session(t, ""), scan(t, m), strings.NewReader(m))
+		if err != nil || v.DMARC != want {
+			t.Errorf("got %s (%+v), %v, want %s", v.DMARC, v.DKIM, err, want)
+		}
+	}
+	if err := k.Make(t.Context(), by, "so.p.test"); err != nil || !k.Own("so.p.test") {
+		t.Errorf("keys of its own: %v", err)
+	}
+}
+
 func TestSignWithoutKeyOrFrom(t *testing.T) {
 	k := newKeys(t)
 	if f, err := k.Sign("other.test", []byte("From: a@other.test\r\n\r\n"), strings.NewReader(""), AllAlgorithms); f != nil || err != nil {

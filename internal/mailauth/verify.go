@@ -323,10 +323,12 @@ func organisation(d Domain) Domain {
 	return Domain(o)
 }
 
-// holds tells whether we have keys that count for mail of d.
+// holds tells whether we have keys that count for mail of d: its own, or those
+// of a domain above it.
 func (k *Keys) holds(d Domain) bool {
-	for _, key := range k.now.Load().all {
-		if key.Domain == d {
+	known := k.now.Load().domains
+	for ; d != ""; d = above(d) {
+		if known[d] {
 			return true
 		}
 	}

@@ -23,7 +23,7 @@ def send(subject):
     m["From"], m["To"], m["Subject"] = login, login, subject
     m["Message-ID"] = f"<python-{subject[-1]}@client.test>"
     m.set_content("Nội dung thư có dấu.\n")
-    m.add_attachment("tệp đính kèm\n".encode(), maintype="application", subtype="octet-stream", filename="tệp.bin")
+    m.add_attachment("tệp đính kèm\n".encode(), maintype="application", subtype="octet-stream", filename="tệp.txt")
     host, port = submission.rsplit(":", 1)
     with smtplib.SMTP(host, int(port), timeout=30) as s:
         s.starttls(context=tls)
@@ -48,7 +48,7 @@ m = email.message_from_bytes(data[0][1], policy=email.policy.default)
 assert m["Subject"] == "Thư Python 1", m["Subject"]
 assert m.get_body().get_content().replace("\r\n", "\n") == "Nội dung thư có dấu.\n"
 files = list(m.iter_attachments())
-assert files[0].get_filename() == "tệp.bin" and files[0].get_content() == "tệp đính kèm\n".encode()
+assert files[0].get_filename() == "tệp.txt" and files[0].get_content() == "tệp đính kèm\n".encode()
 
 # IDLE, by hand: Python 3.11 has none of its own
 assert "IDLE" in c.capabilities
