@@ -69,6 +69,10 @@ func TestClients(t *testing.T) {
 	t.Run("mbsync", func(t *testing.T) { testMbsync(t, d) })
 	t.Run("python", func(t *testing.T) { testPython(t, d) })
 	t.Run("gsasl", func(t *testing.T) { testGsasl(t, d) })
+	t.Run("msmtp", func(t *testing.T) { testMsmtp(t, d) })
+	t.Run("s-nail", func(t *testing.T) { testSNail(t, d) })
+	t.Run("smtp-source", func(t *testing.T) { testSMTPSource(t, d) })
+	t.Run("smtplib", func(t *testing.T) { testSMTPLib(t, d) })
 }
 
 func testSwaks(t *testing.T, d *testkit.Demo) {
