@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// FuzzSession gives a server any octets after a login, and counts its replies against an oracle that frames the input by itself: one
+// FuzzServer gives a server any octets after a login, and counts its replies against an oracle that frames the input by itself: one
 // reply for each line, one for each body and chunk. A server that loses its place runs message text as commands, which shows in the
 // count.
-func FuzzSession(f *testing.F) {
+func FuzzServer(f *testing.F) {
 	const tx = "MAIL FROM:<vanthu@tinh.example>\r\nRCPT TO:<a@tinh.example>\r\n"
 	for _, s := range []string{
 		tx + "DATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\nNOOP\r\nQUIT\r\nNOOP\r\n",
@@ -33,6 +33,9 @@ func FuzzSession(f *testing.F) {
 		"MAIL FROM:<vanthu@tinh.example> SIZE=5 BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<postmaster>\r\nRCPT TO:<\"a b\"@tinh.example>\r\nDATA\r\nx\r\n",
 		strings.Repeat("x", 5000) + "\r\nNOOP\r\n" + strings.Repeat("y", 20000) + "\r\nNOOP\r\n",
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"MAIL FROM:<vanthu@tinh.example> BODY=BINARYMIME RET=HDRS ENVID=a+2Bb BY=60;RT MT-PRIORITY=-3\r\nRCPT TO:<a@tinh.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb\r\nDATA\r\nBDAT 4\r\n\x00\r\n.BDAT 5 LAST\r\n\n.\r\nQ",
+		"MAIL FROM:<vanthu@tinh.example> BY=0;R REQUIRETLS HOLDFOR=1\r\nPROXY TCP4 1.1.1.1 1.1.1.1 1 1\r\nNOOP\r\n",
+		"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01" + tx + "DATA\r\n.\r\n",
 	} {
 		f.Add([]byte(s))
 	}
@@ -40,12 +43,13 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(check)
 }
 
-// FuzzGrammar is FuzzSession with octets that stand for commands and pieces of text, so that it gets deep into transactions.
+// FuzzGrammar is FuzzServer with octets that stand for commands and pieces of text, so that it gets deep into transactions.
 func FuzzGrammar(f *testing.F) {
 	words := []string{
 		"MAIL FROM:<vanthu@tinh.example>\r\n", "RCPT TO:<a@tinh.example>\r\n", "DATA\r\n", ".\r\n", "\r\n", "\r", "\n", ".", "..", "x", "\x00",
 		"BDAT 2\r\n", "BDAT 7 LAST\r\n", "BDAT 0 LAST\r\n", "BDAT 40\r\n", "BDAT 2 FIRST\r\n", "BDAT 150000\r\n", "RSET\r\n", "NOOP\r\n",
 		"EHLO x\r\n", "QUIT\r\n", "AUTH LOGIN\r\n", "STARTTLS\r\n", "RCPT TO:<>\r\n", "MAIL FROM:<b@tinh.example>\r\n", "\r\n.\r\n",
+		"MAIL FROM:<vanthu@tinh.example> BODY=BINARYMIME\r\n", "RCPT TO:<a@tinh.example> NOTIFY=NEVER\r\n",
 		strings.Repeat("z", 3000), "Subject: y\r\n\r\n", "BDAT", " 1", " LAST", "\t",
 	}
 	f.Add([]byte{0, 1, 2, 27, 9, 25, 0, 1, 11, 9, 9, 12, 18, 3, 17, 20})

@@ -251,3 +251,44 @@ func TestRelayedIsReported(t *testing.T) {
 		})
 	}
 }
+
+// T041: what a server says in the clear behind its consent to TLS is nobody's word. RFC 3207, section 6.
+func TestRepliesInjectedBeforeTLS(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	more := make(chan string, 100)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			in := bufio.NewReader(c)
+			fmt.Fprint(c, "220 peer.test\r\n")
+			if _, err := in.ReadString('\n'); err == nil {
+				fmt.Fprint(c, "250-peer.test\r\n250 STARTTLS\r\n")
+			}
+			if _, err := in.ReadString('\n'); err == nil {
+				fmt.Fprint(c, "220 go\r\n250 peer.test\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n")
+			}
+			if line, err := in.ReadString('\n'); err == nil {
+				more <- line
+			}
+			c.Close()
+		}
+	}()
+	rt := transport.Route{Domain: "peer.test", Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, Mode: transport.TLSStart}
+	w := run(t, rt)
+	w.enqueue(t, "vanthu@p.test", "x@peer.test")
+	if it := w.settled(t)["x@peer.test"]; it.State != queue.Failed {
+		t.Errorf("%s: %s", it.State, it.LastText)
+	}
+	select {
+	case line := <-more:
+		t.Errorf("the server was sent %q in the clear", line)
+	default:
+	}
+}
