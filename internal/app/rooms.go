@@ -25,9 +25,11 @@ import (
 	"vanthu/internal/directory"
 	"vanthu/internal/extract"
 	"vanthu/internal/journal"
+	"vanthu/internal/mail"
 	"vanthu/internal/mailauth"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/queue"
+	"vanthu/internal/rules"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/transport"
 	"vanthu/internal/workflow"
@@ -117,6 +119,12 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 		return nil, err
 	}
 	r.Documents = docstore.New(docstore.Options{Now: opt.Now})
+	if r.Rules, err = rules.Open(ctx, r.DB, rules.Options{
+		Now:        opt.Now,
+		MayForward: func(o rules.Owner, to mail.Address) error { return r.Delivery.MayForward(mailstore.Owner(o), to) },
+	}); err != nil {
+		return nil, err
+	}
 	r.Queue = queue.New(r.DB, queue.Options{
 		Schedule: durations(cfg.Queue.Retry), Jitter: 0.1, Lifetime: cfg.Queue.Expiry.Std(), Now: opt.Now,
 	})
@@ -138,7 +146,7 @@ func (r *Rooms) connect() error {
 		dedupe = -1
 	}
 	r.Delivery = delivery.New(delivery.Stores{
-		DB: r.DB, Directory: r.Directory, Mail: r.Mail, Documents: r.Documents, Queue: r.Queue,
+		DB: r.DB, Directory: r.Directory, Mail: r.Mail, Documents: r.Documents, Queue: r.Queue, Rules: r.Rules,
 	}, delivery.Options{
 		Hostname: Hostname(cfg), DedupeWindow: dedupe, Now: opt.Now, Log: opt.Log,
 		Screen:     r.screen(),

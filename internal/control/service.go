@@ -16,6 +16,7 @@ import (
 	"vanthu/internal/mailstore"
 	"vanthu/internal/peer"
 	"vanthu/internal/queue"
+	"vanthu/internal/rules"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/transport"
 	"vanthu/internal/workflow"
@@ -33,6 +34,7 @@ type Rooms struct {
 	Transport  *transport.Runner
 	Keys       *mailauth.Keys
 	Quarantine *delivery.Delivery // decides about held messages
+	Rules      *rules.Store
 }
 
 // Options tunes a Service; the zero value works.

@@ -22,6 +22,7 @@ import (
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/queue"
+	"vanthu/internal/rules"
 	"vanthu/internal/sqldb"
 )
 
@@ -32,6 +33,7 @@ type Stores struct {
 	Mail      *mailstore.Store
 	Documents *docstore.Store
 	Queue     *queue.Queue
+	Rules     *rules.Store // nil: nobody has any
 }
 
 // Options tunes a Delivery; the zero value works but for Hostname.

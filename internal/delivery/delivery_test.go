@@ -17,6 +17,7 @@ import (
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/queue"
+	"vanthu/internal/rules"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/sqldb/sqldbtest"
 )
@@ -28,6 +29,7 @@ type world struct {
 	dir      *directory.Directory
 	mail     *mailstore.Store
 	queue    *queue.Queue
+	rules    *rules.Store
 	delivery *delivery.Delivery
 	now      time.Time
 	ids      map[string]directory.AccountID
@@ -92,6 +94,9 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.queue = queue.New(w.db, queue.Options{Now: clock})
+	if w.rules, err = rules.Open(ctx, w.db, rules.Options{Now: clock}); err != nil {
+		t.Fatal(err)
+	}
 	w.limit(delivery.Rate{}, delivery.Rate{})
 	return w
 }
@@ -101,6 +106,7 @@ func (w *world) limit(rate, clerks delivery.Rate) {
 	clock := func() time.Time { return w.now }
 	w.delivery = delivery.New(delivery.Stores{
 		DB: w.db, Directory: w.dir, Mail: w.mail, Documents: docstore.New(docstore.Options{Now: clock}), Queue: w.queue,
+		Rules: w.rules,
 	}, delivery.Options{
 		Hostname: "mail.p.test", Now: clock, HasRoute: func(d string) bool { return d == "peer.test" }, Rate: rate, ClerkRate: clerks,
 	})

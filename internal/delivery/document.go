@@ -54,6 +54,7 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 		})
 	}
 	rec := edoc.Recognize(input)
+	in.rec = rec
 	if err := in.d.guardSecrets(ctx, fin, carrier{
 		actor: in.actor(), ref: string(in.id), client: in.origin.Remote, session: in.origin.Session, mark: rec.Secret,
 	}); err != nil {

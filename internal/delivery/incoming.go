@@ -11,6 +11,7 @@ import (
 
 	"vanthu/docstore"
 	"vanthu/internal/directory"
+	"vanthu/internal/edoc"
 	"vanthu/internal/fault"
 	"vanthu/internal/filter"
 	"vanthu/internal/journal"
@@ -35,6 +36,10 @@ type Incoming struct {
 	body   *mailstore.Body
 	id     queue.ID
 	ended  bool
+
+	rec      edoc.Recognition             // what the message is as a document
+	verdicts map[mailstore.Owner]*verdict // what rules make of it
+	asked    []*verdict                   // the same, those it is sent on to before who sends
 
 	results []error // for each of env.To, when the client is told by itself; see Results
 
@@ -157,6 +162,7 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 		return Accepted{QueueID: id, Repeated: true}, nil
 	}
 	defer d.recent.end(key)
+	in.plan(ctx, in.fin)
 	if err := d.stores.DB.Update(ctx, func(tx *sqldb.Tx) (err error) {
 		if held.Action == filter.Hold {
 			acc, err = in.hold(ctx, tx, held)
@@ -247,6 +253,8 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 		}
 		local = rest
 	}
+	all := local
+	local = in.keepers(all, doc)
 	msg, err := d.stores.Mail.Store(ctx, tx, fin, in.trace(now, doc), now)
 	if err != nil {
 		return Accepted{}, err
@@ -255,6 +263,11 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 	if err != nil {
 		return Accepted{}, err
 	}
+	extra, err := in.more(ctx, tx, local, drops, doc)
+	if err != nil {
+		return Accepted{}, err
+	}
+	drops = append(drops, extra...)
 	got, err := d.stores.Mail.DeliverMany(ctx, tx, drops, msg)
 	if err != nil {
 		return Accepted{}, err
@@ -283,6 +296,9 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 		return Accepted{}, err
 	}
 	if err := in.report(ctx, tx, fin, failed); err != nil {
+		return Accepted{}, err
+	}
+	if err := in.follow(ctx, tx, fin, doc, all); err != nil {
 		return Accepted{}, err
 	}
 	tx.OnCommit(func() {
@@ -356,7 +372,11 @@ func (in *Incoming) drops(ctx context.Context, tx *sqldb.Tx, local []directory.R
 		if err != nil {
 			return nil, err
 		}
-		drops = append(drops, mailstore.Drop{Mailbox: box})
+		drop, err := in.place(ctx, tx, r, box, doc)
+		if err != nil {
+			return nil, err
+		}
+		drops = append(drops, drop)
 	}
 	if doc != nil && doc.issuer.ID != 0 && !doc.again {
 		box, err := in.d.mailbox(ctx, tx, mailstore.Owner{Unit: doc.issuer.ID}, mailstore.RoleIssued)

@@ -291,6 +291,7 @@ func (d *Delivery) ReleaseHeld(ctx context.Context, by journal.Actor, id HeldID)
 	if err != nil {
 		return Accepted{}, err
 	}
+	in.plan(ctx, in.fin)
 	err = d.stores.DB.Update(ctx, func(tx *sqldb.Tx) (err error) {
 		if err := d.decide(ctx, tx, by, h, StateReleased); err != nil {
 			return err

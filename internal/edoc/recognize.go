@@ -313,3 +313,10 @@ func codeOf(s string) *Code {
 	}
 	return &c
 }
+
+// IsDetail tells whether the detail of a sub-address says what is to be done
+// with a message, as "vb" and "xinso.qd" do.
+func IsDetail(detail string) bool {
+	var c claims
+	return c.fromDetails([]string{detail})
+}
