@@ -136,10 +136,12 @@ var (
 
 const symbolPart = `(?:(?:19|20)[0-9]{2}\s?/\s?)?\p{Lu}[\pL0-9]*(?:\s?[-&]\s?\p{Lu}[\pL0-9]*|\.\p{Lu}[\pL0-9]*)*`
 
-// bodyStarts begin the text proper, folded and without blanks.
-var bodyStarts = [...]string{
-	"kinhgui", "cancu", "theo", "thuchien", "thihanh", "dieu1", "xet", "dethuchien", "detrienkhai", "nham", "trencoso", "noinhan", "phani", "chuongi", "---", "___",
-}
+// bodyStarts begin the text proper, folded and without blanks; softStarts do too,
+// but an abstract may begin with the same words.
+var (
+	bodyStarts = [...]string{"kinhgui", "cancu", "dieu1", "trencoso", "noinhan", "phani", "chuongi", "---", "___"}
+	softStarts = [...]string{"theo", "thuchien", "thihanh", "xet", "dethuchien", "detrienkhai", "nham"}
+)
 
 func startsBody(x layoutLine) bool {
 	for _, w := range bodyStarts {
@@ -148,6 +150,15 @@ func startsBody(x layoutLine) bool {
 		}
 	}
 	return reItem.MatchString(x.text)
+}
+
+func mayStartBody(x layoutLine) bool {
+	for _, w := range softStarts {
+		if strings.HasPrefix(x.bare, w) {
+			return true
+		}
+	}
+	return false
 }
 
 // reItem is a numbered or marked paragraph.
@@ -232,7 +243,7 @@ func (l *Layout) title(lines []layoutLine) {
 			l.Abstract = trimAbout(abstractFrom(x.text, lines[i+1:]))
 			return
 		}
-		if startsBody(x) && !strings.HasPrefix(x.bare, "theo") {
+		if startsBody(x) {
 			return
 		}
 	}
@@ -263,7 +274,7 @@ func abstractFrom(first string, lines []layoutLine) string {
 	text := cutPlaceDay(first)
 	for i, x := range lines {
 		long := utf8.RuneCountInString(x.text) > fullLine
-		if i == maxLines || startsBody(x) || text != "" && (isUpper(x.text) || long) || reBareDay.MatchString(x.bare) {
+		if i == maxLines || startsBody(x) || mayStartBody(x) && (text != "" || long) || text != "" && (isUpper(x.text) || long) || reBareDay.MatchString(x.bare) {
 			break
 		}
 		text += " " + x.text
