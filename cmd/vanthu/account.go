@@ -16,7 +16,7 @@ import (
 func (c *cli) accountCmd() *cobra.Command {
 	return parent("account", "Accounts of people",
 		c.accountList(), c.accountAdd(), c.accountSet(), c.accountPassword(), c.appPasswordCmd(), c.accountImport(),
-		c.accountVacate())
+		c.accountVacate(), c.accountRuleCmd(), c.accountSieveCmd(), c.vacationCmd())
 }
 
 func (c *cli) accountList() *cobra.Command {

@@ -18,11 +18,11 @@ import (
 
 // Absence is a person's notice of absence: what senders are answered, and when.
 type Absence struct {
-	From    time.Time `json:"from"`
+	From    time.Time `json:"from,omitzero"`
 	Until   time.Time `json:"until,omitzero"` // zero: until it is taken back
-	Days    int       `json:"days"`           // between two answers to one sender
+	Days    int       `json:"days,omitempty"` // between two answers to one sender
 	Subject string    `json:"subject,omitempty"`
-	Text    string    `json:"text"`
+	Text    string    `json:"text,omitempty"`
 }
 
 // At tells whether the notice holds at t.
