@@ -14,7 +14,7 @@ ROUNDS     ?= 50
 COMMANDS   ?= 1000000
 LINT       := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: demo build test lint fuzz check bench crash stress golden recognition
+.PHONY: demo build test lint fuzz check bench crash stress golden recognition filters
 .DEFAULT_GOAL := build
 
 ## demo: build, play the main job in a training province, and go on serving until Ctrl-C
@@ -54,6 +54,11 @@ check: lint test
 ## stress: ten sessions on one mailbox, COMMANDS random commands, what each believes checked
 stress:
 	VANTHU_TEST_STRESS=$(COMMANDS) go test -count=1 -timeout 120m -run TestStressModelClients -v ./imapd
+
+## filters: ClamAV and rspamd from Debian as milters, with the test files EICAR and GTUBE
+filters:
+	.ci/filters
+	VANTHU_TEST_FILTERS=1 go test -count=1 -timeout 5m -run TestReal -v ./internal/filter
 
 ## bench: a server with 500 accounts for the benchmark, until Ctrl-C
 bench: build
