@@ -31,6 +31,7 @@ type index struct {
 
 	wake   chan struct{}
 	stored atomic.Int64 // messages stored since the start
+	others atomic.Int64 // commits since the start that changed mailboxes
 	texts  messageCache[searchText]
 	pack   *zstd.Encoder
 	unpack *zstd.Decoder
@@ -70,7 +71,7 @@ const (
 	quietTime  = 300 * time.Millisecond // without a new message it begins …
 	longestLag = 20 * time.Second       // … or when some have waited so long
 	retryAfter = 30 * time.Second       // after an error
-	hotShare   = 3                      // while messages arrive it rests so many times as long as it works
+	hotShare   = 3                      // while others write it rests so many times as long as it works
 )
 
 // RunIndexer keeps the search index up to date until ctx ends: first whatever
@@ -122,13 +123,14 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // work is one piece of indexing: fn may write at most a few hundred KiB. While
-// messages arrive it is followed by a pause.
+// others write, be it only flags, it is followed by a pause: each of their
+// commits waits for the piece under way.
 func (s *Store) work(ctx context.Context, fn func() error) error {
-	before, begin := s.index.stored.Load(), time.Now()
+	before, begin := s.index.others.Load(), time.Now()
 	if err := fn(); err != nil {
 		return err
 	}
-	if s.index.stored.Load() != before {
+	if s.index.others.Load() != before {
 		sleep(ctx, min(hotShare*time.Since(begin), time.Second))
 	}
 	return ctx.Err()

@@ -191,6 +191,7 @@ func (s *Store) publish(p *pending) {
 	for _, m := range p.metas {
 		s.structs.put(m.Message, m)
 	}
+	s.index.others.Add(1)
 	s.index.arrived(len(p.metas))
 	for o := range p.trees {
 		s.folders.forget(o)
