@@ -44,6 +44,12 @@ type Config struct {
 	// certificate of its own, signed by an authority under data_dir whose
 	// public part people can fetch from the start page.
 	TLS TLS `toml:"tls" envPrefix:"TLS_"`
+	// Passwords in another directory: LDAP, Active Directory. Off without a URL.
+	// SCRAM is then not offered to anybody: the directory must see passwords.
+	LDAP LDAP `toml:"ldap" envPrefix:"LDAP_"`
+	// Log-in by a token of an OpenID Connect provider (OAUTHBEARER, XOAUTH2).
+	// Off without an issuer.
+	OIDC OIDC `toml:"oidc" envPrefix:"OIDC_"`
 	// How accepted mail is handed to mailboxes.
 	Delivery Delivery `toml:"delivery" envPrefix:"DELIVERY_"`
 	// Who mail is from: signatures on what our people send, checks on what other
@@ -153,6 +159,49 @@ type TLS struct {
 	ClientCAFile string `toml:"client_ca_file" env:"CLIENT_CA_FILE"`
 	// Oldest version of TLS taken: "1.2" or "1.3".
 	MinVersion string `toml:"min_version" env:"MIN_VERSION"`
+}
+
+// LDAP is section [ldap].
+type LDAP struct {
+	// "ldaps://dc1.tinh.example", or "ldap://…" with starttls.
+	URL string `toml:"url" env:"URL"`
+	// Demand TLS on ldap://. Without TLS passwords cross the network in clear:
+	// refused but for this machine itself.
+	StartTLS bool `toml:"starttls" env:"STARTTLS"`
+	// Authorities, PEM, that sign the directory's certificate. Empty means
+	// those that this machine trusts.
+	CAFile string `toml:"ca_file" env:"CA_FILE"`
+	// Mail domains whose accounts have their password there. Empty means all.
+	Domains []Domain `toml:"domains" env:"DOMAINS"`
+	// Whom to bind as: {login}, {local} and {domain} stand for the login and
+	// its parts. "uid={local},ou=people,dc=tinh,dc=example"; for Active
+	// Directory "{login}" where it is the userPrincipalName.
+	BindDN string `toml:"bind_dn" env:"BIND_DN"`
+	// Instead of bind_dn: where to search for the entry to bind as.
+	SearchBase string `toml:"search_base" env:"SEARCH_BASE"`
+	// What to search for.
+	SearchFilter string `toml:"search_filter" env:"SEARCH_FILTER"`
+	// Whom to search as. Empty means nobody.
+	SearchDN string `toml:"search_dn" env:"SEARCH_DN"`
+	// File that holds the password to search with. Refused when everybody on
+	// this machine may read it.
+	SearchPasswordFile string `toml:"search_password_file" env:"SEARCH_PASSWORD_FILE"`
+	// Longest wait for an answer. A directory that does not answer is no
+	// wrong password: clients are told to try again.
+	Timeout Duration `toml:"timeout" env:"TIMEOUT"`
+}
+
+// OIDC is section [oidc].
+type OIDC struct {
+	// URL of the provider, exactly as its tokens name it.
+	Issuer string `toml:"issuer" env:"ISSUER"`
+	// Whom tokens must be for ("aud"): this server as the provider knows it.
+	Audience string `toml:"audience" env:"AUDIENCE"`
+	// Claim that holds the login.
+	Claim string `toml:"claim" env:"CLAIM"`
+	// Authorities, PEM, that sign the provider's certificate. Empty means
+	// those that this machine trusts.
+	CAFile string `toml:"ca_file" env:"CA_FILE"`
 }
 
 // Delivery is section [delivery].
@@ -346,6 +395,8 @@ func Default() *Config {
 		},
 		HTTP:      HTTP{HTTP: ":80", HTTPS: ":443"},
 		TLS:       TLS{MinVersion: "1.2"},
+		LDAP:      LDAP{SearchFilter: "(mail={login})", Timeout: Duration(10 * time.Second)},
+		OIDC:      OIDC{Claim: "email"},
 		Delivery:  Delivery{DedupeWindow: Duration(24 * time.Hour)},
 		Trust:     Trust{Sign: true, Verify: true, DNS: "off", Forged: Refuse, Authorless: Refuse},
 		Filters: Filters{

@@ -179,7 +179,8 @@ func (c *Config) complete(dir string) error {
 	if err != nil {
 		return err
 	}
-	files := []*string{&c.DataDir, &c.TLS.CertFile, &c.TLS.KeyFile, &c.Journal.KeyFile}
+	files := []*string{&c.DataDir, &c.TLS.CertFile, &c.TLS.KeyFile, &c.TLS.ClientCAFile, &c.Journal.KeyFile,
+		&c.LDAP.CAFile, &c.LDAP.SearchPasswordFile, &c.OIDC.CAFile}
 	for i := range c.Routes {
 		r, fresh := &c.Routes[i], defaultRoute()
 		if _, given := c.origins[routePath(i)+".port"]; !given && r.Port == 0 {

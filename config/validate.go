@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -23,6 +24,8 @@ func (c *Config) validate(report report) {
 	c.validateListeners(report)
 	c.validateFigures(report)
 	c.validateTLS(report)
+	c.validateLDAP(report)
+	c.validateOIDC(report)
 	c.validateQueue(report)
 	c.validateTrust(report)
 	c.validateRoutes(report)
@@ -256,6 +259,58 @@ func (c *Config) validateRouteTrust(report report, at string, r Route) {
 	case r.MX:
 		report(at+"fingerprint", "has no meaning with mx = true", "remove it, or name one server in host")
 	}
+}
+
+func (c *Config) validateLDAP(report report) {
+	l := c.LDAP
+	if l.URL == "" {
+		return
+	}
+	u, err := url.Parse(l.URL)
+	switch {
+	case err != nil || u.Scheme != "ldap" && u.Scheme != "ldaps" || u.Hostname() == "":
+		report("ldap.url", fmt.Sprintf("%q is no address of a directory", l.URL), `write "ldaps://dc1.tinh.example"`)
+		return
+	case u.Scheme == "ldaps" && l.StartTLS:
+		report("ldap.starttls", "has no meaning with ldaps://", "remove it, or write ldap://")
+	case u.Scheme == "ldap" && !l.StartTLS && u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback():
+		report("ldap.url", "would send passwords in clear", `use ldaps://, or set starttls = true`)
+	}
+	switch {
+	case l.BindDN == "" && l.SearchBase == "":
+		report("ldap.bind_dn", "is missing", "give it, or search_base")
+	case l.BindDN != "" && l.SearchBase != "":
+		report("ldap.bind_dn", "stands beside ldap.search_base", "give one of the two")
+	case l.BindDN != "" && !strings.Contains(l.BindDN, "{login}") && !strings.Contains(l.BindDN, "{local}"):
+		report("ldap.bind_dn", "is the same for all accounts", "it must contain {login} or {local}")
+	case l.SearchBase != "" && !strings.Contains(l.SearchFilter, "{login}") && !strings.Contains(l.SearchFilter, "{local}"):
+		report("ldap.search_filter", "is the same for all accounts", "it must contain {login} or {local}")
+	}
+	if (l.SearchDN == "") != (l.SearchPasswordFile == "") {
+		report("ldap.search_dn", "and search_password_file belong together", "give both or neither")
+	}
+	secretFile(report, "ldap.search_password_file", l.SearchPasswordFile, false)
+	authorities(report, "ldap.ca_file", l.CAFile)
+	if t := l.Timeout.Std(); t < time.Second || t > time.Minute {
+		report("ldap.timeout", fmt.Sprintf("%s is not between 1s and 1m", l.Timeout), "")
+	}
+}
+
+func (c *Config) validateOIDC(report report) {
+	o := c.OIDC
+	if o.Issuer == "" {
+		return
+	}
+	if u, err := url.Parse(o.Issuer); err != nil || u.Scheme != "https" || u.Host == "" {
+		report("oidc.issuer", fmt.Sprintf("%q is no https:// address", o.Issuer), "write it exactly as the provider's tokens have it")
+	}
+	if o.Audience == "" {
+		report("oidc.audience", "is missing", "without it tokens that are meant for others would be taken")
+	}
+	if o.Claim == "" {
+		report("oidc.claim", "is empty", `name the claim that holds the login, such as "email"`)
+	}
+	authorities(report, "oidc.ca_file", o.CAFile)
 }
 
 // authorities checks a file of certificates.

@@ -2,10 +2,17 @@ package imapd
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
+	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xdg-go/scram"
 
@@ -157,4 +164,77 @@ func TestScramOverTLS(t *testing.T) {
 			})
 		}
 	}
+}
+
+// T056: a session ends at the next command once what it rests on is revoked; others of the account go on.
+func TestRevokedAppPasswordEndsItsSessions(t *testing.T) {
+	w := plain(t)
+	phone, secret, err := w.dir.AddAppPassword(t.Context(), journal.System("test"), w.ids["canbo"], "điện thoại", nil)
+	check(t, err)
+	login := func(password string) *client {
+		c := w.dial()
+		if _, tagged := c.do("LOGIN canbo@x.test " + password); !strings.HasPrefix(tagged, "OK ") {
+			t.Fatal(tagged)
+		}
+		return c
+	}
+	own, app := login(w.pass["canbo"]), login(secret.Reveal())
+	check(t, w.dir.RevokeAppPassword(t.Context(), journal.System("test"), w.ids["canbo"], phone))
+	own.alive()
+	app.send("a NOOP\r\n")
+	if got := app.line(); got != "* BYE Your access has changed, please log in again" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// EXTERNAL: the account is the one in the certificate; nobody else's, and nobody's without one.
+func TestExternal(t *testing.T) {
+	server, conf := testTLS(t)
+	for _, tt := range []struct {
+		name, email, command, want string
+	}{
+		{"own", "canbo@x.test", "AUTHENTICATE EXTERNAL =", "a OK [CAPABILITY "},
+		{"named", "canbo@x.test", "AUTHENTICATE EXTERNAL " + base64.StdEncoding.EncodeToString([]byte("CanBo@x.test")), "a OK [CAPABILITY "},
+		{"another", "canbo@x.test", "AUTHENTICATE EXTERNAL " + base64.StdEncoding.EncodeToString([]byte("khac@x.test")), "a NO [AUTHORIZATIONFAILED] "},
+		{"no account", "ai@out.test", "AUTHENTICATE EXTERNAL =", "a NO [AUTHENTICATIONFAILED] "},
+		{"no certificate", "", "AUTHENTICATE EXTERNAL =", "a NO [CANNOT] "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cert, roots := clientCert(t, tt.email)
+			serverTLS, clientTLS := server.Clone(), conf.Clone()
+			serverTLS.ClientCAs, serverTLS.ClientAuth = roots, tls.VerifyClientCertIfGiven
+			if tt.email != "" {
+				clientTLS.Certificates = []tls.Certificate{cert}
+			}
+			w := newWorld(t, Options{TLS: serverTLS}, nil)
+			w.tls = clientTLS
+			d := w.dialScram(t, w.listen(true), tls.VersionTLS13)
+			if got := strings.Contains(d.caps, " AUTH=EXTERNAL "); got != (tt.email != "") {
+				t.Errorf("greeting %q", d.caps)
+			}
+			d.send("a " + tt.command)
+			if got := d.line(); !strings.HasPrefix(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// clientCert makes a certificate of a person, which is its own authority.
+func clientCert(t *testing.T, email string) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "person"}, EmailAddresses: []string{email},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	check(t, err)
+	leaf, err := x509.ParseCertificate(der)
+	check(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }

@@ -99,8 +99,12 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 	if r.Journal, err = openJournal(ctx, r.DB, cfg, opt); err != nil {
 		return nil, err
 	}
+	elsewhere, err := verifier(cfg)
+	if err != nil {
+		return nil, err
+	}
 	if r.Directory, err = directory.Open(ctx, r.DB, directory.Options{
-		Secret: secret, MinPassword: opt.MinPassword, Now: opt.Now, Log: opt.Log,
+		Secret: secret, Verifier: elsewhere, MinPassword: opt.MinPassword, Now: opt.Now, Log: opt.Log,
 	}); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -15,7 +14,6 @@ import (
 
 	"vanthu/config"
 	"vanthu/imapd"
-	"vanthu/internal/auth"
 	"vanthu/internal/control"
 	"vanthu/internal/fault"
 	"vanthu/internal/portal"
@@ -98,25 +96,9 @@ func (s *Server) tls() *tls.Config {
 	return conf
 }
 
-// clientAuthorities reads the authorities that vouch for people's certificates; nil when there are none.
-func clientAuthorities(cfg *config.Config) (*x509.CertPool, error) {
-	if cfg.TLS.ClientCAFile == "" {
-		return nil, nil //nolint:nilnil // none is no error
-	}
-	text, err := os.ReadFile(cfg.TLS.ClientCAFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the authorities of clients: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("no certificate in %s", cfg.TLS.ClientCAFile)
-	}
-	return pool, nil
-}
-
 func (s *Server) makeServices() (err error) {
 	r, cfg := s.rooms, s.rooms.Config
-	clientCAs, err := clientAuthorities(cfg)
+	clientCAs, err := authorities(cfg.TLS.ClientCAFile)
 	if err != nil {
 		return err
 	}
@@ -124,12 +106,15 @@ func (s *Server) makeServices() (err error) {
 	if clientCAs != nil {
 		imapTLS.ClientCAs, imapTLS.ClientAuth = clientCAs, tls.VerifyClientCertIfGiven
 	}
-	mechanisms := auth.New(r.Directory, auth.Options{})
+	mech, err := mechanisms(cfg, r.Directory, r.opt.Now)
+	if err != nil {
+		return err
+	}
 	people := wire.NewGate(wire.GateOptions{
 		Total: cfg.Limits.Connections, PerAddr: cfg.Limits.ConnectionsPerAddress, Reserved: cfg.Limits.ConnectionsReserved,
 	})
 	s.smtp, err = smtpd.New(submission{r.Directory, r.Delivery}, smtpd.Options{
-		Hostname: Hostname(cfg), Domain: string(cfg.Domains[0]), TLS: s.tls(), ClientCAs: clientCAs, Auth: mechanisms,
+		Hostname: Hostname(cfg), Domain: string(cfg.Domains[0]), TLS: s.tls(), ClientCAs: clientCAs, Auth: mech,
 		AllowInsecureAuthOnLoopback: cfg.SMTP.AllowPlaintextAuthOnLoopback,
 		Gate:                        people,
 		RelayGate:                   wire.NewGate(wire.GateOptions{Total: cfg.Limits.Connections, PerAddr: cfg.SMTP.RelayConnectionsPerAddress}),
@@ -139,7 +124,7 @@ func (s *Server) makeServices() (err error) {
 	if err != nil {
 		return err
 	}
-	s.imap, err = imapd.New(imapd.Backend{Directory: r.Directory, Auth: mechanisms, Store: r.Mail, Workflow: r.Workflow, Guard: r.Delivery}, imapd.Options{
+	s.imap, err = imapd.New(imapd.Backend{Directory: r.Directory, Auth: mech, Store: r.Mail, Workflow: r.Workflow, Guard: r.Delivery}, imapd.Options{
 		TLS: imapTLS, AllowInsecureAuthOnLoopback: cfg.SMTP.AllowPlaintextAuthOnLoopback,
 		AppendLimit: int64(cfg.SMTP.MaxMessageMiB) << 20, SessionsPerUser: cfg.IMAP.SessionsPerAccount,
 		Gate: people, Log: r.opt.Log, Now: r.opt.Now,
@@ -207,7 +192,7 @@ func (s *Server) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	background, _ := errgroup.WithContext(work)
-	runs := []func(context.Context) error{r.Journal.Run, r.Workflow.Run, r.Transport.Run, r.Mail.RunIndexer, s.collect}
+	runs := []func(context.Context) error{r.Journal.Run, r.Directory.Run, r.Workflow.Run, r.Transport.Run, r.Mail.RunIndexer, s.collect}
 	if r.Files != nil {
 		runs = append(runs, func(ctx context.Context) error { return r.Workflow.RunFiles(ctx, r.Files) })
 	}
@@ -226,6 +211,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(s.smtp.Shutdown(limit), s.imap.Shutdown(limit), s.portal.Shutdown(limit))
 	})
 	err := services.Wait()
+	err = errors.Join(err, r.Directory.RecordLogins(work))
 	stopWork()
 	return errors.Join(err, background.Wait())
 }

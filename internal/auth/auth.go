@@ -18,6 +18,8 @@ const (
 	ScramPlus = "SCRAM-SHA-256-PLUS" // RFC 7677, bound to the TLS connection by RFC 9266
 	Scram     = "SCRAM-SHA-256"      // RFC 7677
 	External  = "EXTERNAL"           // RFC 4422, appendix A: by the certificate of the client
+	Bearer    = "OAUTHBEARER"        // RFC 7628
+	XOAuth2   = "XOAUTH2"            // what clients had before it
 )
 
 // Channel is the connection that somebody logs in over.
@@ -42,7 +44,12 @@ type Exchange interface {
 
 // Options tunes Mechanisms; the zero value works.
 type Options struct {
-	Nonce func() string // see directory.ScramOptions
+	// NoScram leaves SCRAM out: for when passwords are checked by another
+	// directory, which needs to see them. A client chooses its mechanism before it
+	// says who it is, so that this holds for all accounts.
+	NoScram bool
+	Tokens  *Tokens       // nil offers neither OAUTHBEARER nor XOAUTH2
+	Nonce   func() string // see directory.ScramOptions
 }
 
 // Mechanisms offers exchanges. Its methods may be called concurrently.
@@ -60,11 +67,20 @@ func (m *Mechanisms) Offered(ch Channel) []string {
 	if certified(ch) {
 		list = append(list, External)
 	}
-	if binding(ch) != nil {
-		list = append(list, ScramPlus)
+	if !m.opt.NoScram {
+		if binding(ch) != nil {
+			list = append(list, ScramPlus)
+		}
+		list = append(list, Scram)
 	}
-	return append(list, Scram)
+	if m.tokens(ch) {
+		list = append(list, Bearer, XOAuth2)
+	}
+	return list
 }
+
+// tokens tells whether tokens are taken: whoever has read one can use it, so never without TLS.
+func (m *Mechanisms) tokens(ch Channel) bool { return m.opt.Tokens != nil && ch.TLS != nil }
 
 // Holds tells whether a session that g opened may go on.
 func (m *Mechanisms) Holds(g directory.Grant) bool { return m.dir.Snapshot().StillValid(g) }
@@ -74,7 +90,13 @@ func (m *Mechanisms) Begin(name string, ch Channel) (Exchange, bool) {
 	if name == External && certified(ch) {
 		return &external{m: m, ch: ch}, true
 	}
+	if (name == Bearer || name == XOAuth2) && m.tokens(ch) {
+		return &bearer{m: m, ch: ch, x: name == XOAuth2}, true
+	}
 	bind := binding(ch)
+	if m.opt.NoScram {
+		return nil, false
+	}
 	if name == Scram || name == ScramPlus && bind != nil {
 		return m.dir.Scram(directory.ScramOptions{
 			Remote: ch.Remote, Protocol: ch.Protocol, Binding: bind, Plus: name == ScramPlus, Nonce: m.opt.Nonce,
@@ -100,4 +122,5 @@ func binding(ch Channel) []byte {
 var (
 	_ Exchange = (*directory.Scram)(nil)
 	_ Exchange = (*external)(nil)
+	_ Exchange = (*bearer)(nil)
 )

@@ -27,7 +27,7 @@ func (x *external) Next(ctx context.Context, message []byte) (answer []byte, don
 		names = append(names, directory.Login(a))
 	}
 	x.grant, err = x.m.dir.Vouch(ctx, directory.Voucher{
-		By: directory.ByCertificate, Names: names, As: directory.Login(message), Remote: x.ch.Remote,
+		By: directory.ByCertificate, Names: names, As: directory.Login(message), Remote: x.ch.Remote, Protocol: x.ch.Protocol,
 	})
 	return nil, err == nil, err
 }

@@ -145,7 +145,7 @@ func (b *brake) admits(p pair, now time.Time) bool {
 	if b.isFriend(p, now) {
 		return b.own.open(p, now)
 	}
-	return b.address.open(p.addr, now) && b.net.open(network(p.addr), now) && b.account.open(p.login, now)
+	return b.address.open(p.addr, now) && b.net.open(network(p.addr), now) && (p.login == "" || b.account.open(p.login, now))
 }
 
 func (b *brake) isFriend(p pair, now time.Time) bool {
@@ -160,6 +160,9 @@ func (b *brake) failed(p pair, now time.Time) bool {
 	address, net := b.address.fail(p.addr, now), b.net.fail(network(p.addr), now)
 	if b.isFriend(p, now) {
 		return b.own.fail(p, now) || address || net
+	}
+	if p.login == "" { // no account: such guesses from everywhere must not stop those of anybody else
+		return address || net
 	}
 	return b.account.fail(p.login, now) || address || net
 }

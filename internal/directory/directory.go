@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vanthu/internal/mail"
 	"vanthu/internal/sqldb"
 )
 
@@ -34,8 +35,20 @@ type Options struct {
 	// VerifiedFor says how long a verified login need not be verified by
 	// Argon2id again; 0 means 15 minutes, negative turns it off.
 	VerifiedFor time.Duration
-	Now         func() time.Time // nil means time.Now
-	Log         *slog.Logger     // nil discards
+	// Verifier checks the passwords of accounts that have theirs elsewhere; nil
+	// means that there are none.
+	Verifier Verifier
+	Now      func() time.Time // nil means time.Now
+	Log      *slog.Logger     // nil discards
+}
+
+// Verifier is another directory that knows passwords: LDAP, Active Directory.
+type Verifier interface {
+	// Covers tells whether the account of login has its password there. Its own
+	// password here is then not asked for; app passwords work as ever.
+	Covers(login mail.Address) bool
+	// Verify tells whether p is right. An error means that nobody knows.
+	Verify(ctx context.Context, login mail.Address, p Password) (bool, error)
 }
 
 // Directory answers and changes. All methods may be called concurrently.
@@ -48,6 +61,7 @@ type Directory struct {
 	snapshot    atomic.Pointer[Snapshot]
 	writing     sync.Mutex // held from checking a change until the snapshot shows it
 	login       *login
+	verifier    Verifier
 	seals       seals
 }
 
@@ -70,7 +84,7 @@ func Open(ctx context.Context, db *sqldb.DB, opt Options) (*Directory, error) {
 		return nil, err
 	}
 	d := &Directory{
-		db: db, seals: keys, secret: opt.Secret, minPassword: opt.MinPassword, now: opt.Now, log: opt.Log,
+		db: db, seals: keys, verifier: opt.Verifier, secret: opt.Secret, minPassword: opt.MinPassword, now: opt.Now, log: opt.Log,
 		login: newLogin(opt.VerifiedFor),
 	}
 	if err := d.Reload(ctx); err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"hash"
 	"net/netip"
 	"slices"
@@ -65,11 +66,13 @@ const maxVerified = 50_000
 type login struct {
 	brake *brake
 	slots chan struct{} // who holds one may compute Argon2id: bounds memory
+	asks  chan struct{} // who holds one may ask the verifier
 	keep  time.Duration
 	macs  sync.Pool // of hash.Hash, keyed for this process
 
 	mu       sync.RWMutex
 	verified map[[sha256.Size]byte]verified
+	record   logins
 	used     map[AppPasswordID]time.Time // when the use of an app password was last written down
 }
 
@@ -84,10 +87,11 @@ func newLogin(keep time.Duration) *login {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // see makePassword
 	return &login{
-		brake: newBrake(), slots: make(chan struct{}, 2), keep: keep,
+		brake: newBrake(), slots: make(chan struct{}, 2), asks: make(chan struct{}, 8), keep: keep,
 		macs:     sync.Pool{New: func() any { return hmac.New(sha256.New, key) }},
 		verified: map[[sha256.Size]byte]verified{},
 		used:     map[AppPasswordID]time.Time{},
+		record:   logins{granted: map[grantKey]*granted{}, refused: map[pair]*refusals{}},
 	}
 }
 
@@ -126,7 +130,13 @@ func (l *login) knows(k [sha256.Size]byte, secret string, now time.Time) bool {
 }
 
 func (l *login) remember(k [sha256.Size]byte, secret string, now time.Time) {
-	if l.keep <= 0 {
+	l.rememberFor(k, secret, now, l.keep)
+}
+
+// rememberFor is remember for at most keep.
+func (l *login) rememberFor(k [sha256.Size]byte, secret string, now time.Time, keep time.Duration) {
+	keep = min(keep, l.keep)
+	if keep <= 0 {
 		return
 	}
 	l.mu.Lock()
@@ -141,7 +151,7 @@ func (l *login) remember(k [sha256.Size]byte, secret string, now time.Time) {
 			clear(l.verified)
 		}
 	}
-	l.verified[k] = verified{secret: secret, until: now.Add(l.keep)}
+	l.verified[k] = verified{secret: secret, until: now.Add(keep)}
 }
 
 // Protocol says where somebody logs in.
@@ -179,6 +189,9 @@ type Grant struct {
 	By  Means
 	App AppPasswordID // with ByAppPassword
 	At  time.Time     // when it was asked for
+
+	Remote   netip.Addr
+	Protocol Protocol
 }
 
 // Authenticate checks a password: the account's own, or one of its app
@@ -203,12 +216,16 @@ func (d *Directory) Authenticate(ctx context.Context, at Attempt) (Grant, error)
 	}
 	s := d.Snapshot()
 	a, c := s.lookup(id)
-	g := Grant{Account: a, At: now}
+	g := Grant{Account: a, At: now, Remote: who.addr, Protocol: at.Protocol}
 	if app := d.appPasswordOf(s, a.ID, at); app != 0 {
 		g.By, g.App = ByAppPassword, app
 	} else {
-		g.By = ByPassword
-		right, err := d.verify(ctx, who, a, c, at.Password)
+		check := d.verify
+		if g.By = ByPassword; d.covers(id) {
+			g.By, check = ByVerifier, d.verifyElsewhere
+			a.Login = id // whether there is such an account or not
+		}
+		right, err := check(ctx, who, a, c, at.Password)
 		if err != nil {
 			return Grant{}, err
 		}
@@ -235,6 +252,7 @@ func newPair(remote netip.Addr, id mail.Address, valid bool) pair {
 // allow notes a success.
 func (d *Directory) allow(ctx context.Context, who pair, g Grant) {
 	d.login.brake.succeeded(who, g.At)
+	d.login.record.grant(g)
 	if g.App != 0 {
 		d.noteUse(ctx, g.App, g.At)
 	}
@@ -243,7 +261,9 @@ func (d *Directory) allow(ctx context.Context, who pair, g Grant) {
 // refuse counts a failure. It logs one line when that slows guessing down, not
 // one for each guess.
 func (d *Directory) refuse(who pair) error {
-	if d.login.brake.failed(who, d.now()) {
+	now := d.now()
+	d.login.record.refuse(who, now)
+	if d.login.brake.failed(who, now) {
 		d.log.Warn("too many failed log-ins, slowing down", "remote", who.addr, "account", who.login)
 	}
 	return errDenied
@@ -279,6 +299,37 @@ func (d *Directory) verify(ctx context.Context, who pair, a Account, c credentia
 		d.learnKeys(ctx, a, c, p)
 	}
 	return right, err
+}
+
+func (d *Directory) covers(id mail.Address) bool { return d.verifier != nil && d.verifier.Covers(id) }
+
+// keepElsewhere is how long a password that the verifier has found right is not asked for again: a change there is not told here.
+const keepElsewhere = 5 * time.Minute
+
+// verifyElsewhere asks the verifier, for logins without an account as well: the time it takes must not tell them apart.
+func (d *Directory) verifyElsewhere(ctx context.Context, who pair, a Account, _ credential, p Password) (bool, error) {
+	const secret = "verifier" // no credential of ours has it
+	k := d.login.key(a.Login, p)
+	if d.login.knows(k, secret, d.now()) {
+		return a.ID != 0, nil
+	}
+	select {
+	case d.login.asks <- struct{}{}:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	defer func() { <-d.login.asks }()
+	if !d.login.brake.admits(who, d.now()) { // see verifyCostly
+		return false, errBraked
+	}
+	right, err := d.verifier.Verify(ctx, a.Login, p)
+	if err != nil {
+		return false, fmt.Errorf("ask the verifier: %w", err)
+	}
+	if right && a.ID != 0 {
+		d.login.rememberFor(k, secret, d.now(), keepElsewhere)
+	}
+	return right && a.ID != 0, nil
 }
 
 // verifyCostly computes one Argon2id when its turn comes.

@@ -150,7 +150,7 @@ func (x *Scram) first(message string) ([]byte, error) {
 	} else {
 		id = mail.Address{Local: string(login)} // a salt for this one, too
 	}
-	x.grant = Grant{Account: account, At: now}
+	x.grant = Grant{Account: account, At: now, Remote: x.who.addr, Protocol: x.opt.Protocol}
 	return x.answerFirst(message, id, c, s.apps[account.ID])
 }
 
@@ -188,7 +188,7 @@ func (x *Scram) answerFirst(message string, id mail.Address, c credential, apps 
 	if err != nil {
 		return nil, err
 	}
-	if k, ok := x.d.seals.open(x.grant.ID, c.scram); ok {
+	if k, ok := x.d.seals.open(x.grant.ID, c.scram); ok && !x.d.covers(id) {
 		if _, err := begin(k, ByPassword, 0); err != nil {
 			return nil, err
 		}

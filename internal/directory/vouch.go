@@ -5,16 +5,16 @@ import (
 	"net/netip"
 
 	"vanthu/internal/fault"
-	"vanthu/internal/mail"
 )
 
 // Voucher is a proof of who somebody is that is no password of ours: a
 // certificate or a token, which the caller has verified.
 type Voucher struct {
-	By     Means
-	Names  []Login // addresses that it says are its bearer's
-	As     Login   // whom the bearer wants to be; "" leaves it to the names
-	Remote netip.Addr
+	By       Means
+	Names    []Login // addresses that it says are its bearer's
+	As       Login   // whom the bearer wants to be; "" leaves it to the names
+	Remote   netip.Addr
+	Protocol Protocol
 }
 
 var errAmbiguous = fault.New(fault.Denied, fault.Text{
@@ -26,7 +26,7 @@ var errAmbiguous = fault.New(fault.Denied, fault.Text{
 // otherwise, with ErrAuthorization when As is none of the names.
 func (d *Directory) Vouch(ctx context.Context, v Voucher) (Grant, error) {
 	as, asValid := v.As.parse()
-	g := Grant{By: v.By, At: d.now()}
+	g := Grant{By: v.By, At: d.now(), Remote: v.Remote.Unmap().WithZone(""), Protocol: v.Protocol}
 	s := d.Snapshot()
 	found, named := 0, v.As == ""
 	for _, name := range v.Names {
@@ -53,16 +53,19 @@ func (d *Directory) Vouch(ctx context.Context, v Voucher) (Grant, error) {
 	return g, nil
 }
 
-// MayTry tells whether the brake lets somebody at remote try once more, without
-// login: nil, or an error of kind fault.Exhausted.
-func (d *Directory) MayTry(remote netip.Addr) error {
-	if !d.login.brake.admits(newPair(remote, mail.Address{}, false), d.now()) {
+// MayTry tells whether the brake lets somebody at remote who says he is login, or
+// nobody, try once more: nil, or an error of kind fault.Exhausted.
+func (d *Directory) MayTry(remote netip.Addr, login Login) error {
+	id, ok := login.parse()
+	if !d.login.brake.admits(newPair(remote, id, ok), d.now()) {
 		return errBraked
 	}
 	return nil
 }
 
-// Refuse counts a voucher that does not hold and gives the error for it.
-func (d *Directory) Refuse(remote netip.Addr) error {
-	return d.refuse(newPair(remote, mail.Address{}, false))
+// Refuse counts a voucher that does not hold, as [Directory.MayTry] was asked, and
+// gives the error for it.
+func (d *Directory) Refuse(remote netip.Addr, login Login) error {
+	id, ok := login.parse()
+	return d.refuse(newPair(remote, id, ok))
 }

@@ -330,25 +330,27 @@ func testPython(t *testing.T, d *testkit.Demo) {
 func testGsasl(t *testing.T, d *testkit.Demo) {
 	gsasl := client(t, "gsasl")
 	who := testkit.Login("chuyenvien1", "soyte")
-	for _, mech := range []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"} {
-		for _, right := range []bool{true, false} {
-			t.Run(fmt.Sprint(mech, right), func(t *testing.T) {
-				password := "wrong password"
-				if right {
-					password = d.Password(t, who)
-				}
-				args := []string{
-					"--imap", "--connect=" + strings.Replace(d.IMAP, "127.0.0.1", "localhost", 1), "--x509-ca-file=" + d.CA,
-					"--mechanism=" + mech, "--authentication-id=" + who, "--authorization-id=", "--password=" + password,
-				}
-				if mech == "SCRAM-SHA-256" {
-					args = append(args, "--no-cb") // it refuses to leave out a binding that it could make
-				}
-				out, err := runClient(t, gsasl, args...)
-				if (err == nil) != right {
-					t.Errorf("logged in: %v, want %v\n%s", err == nil, right, out)
-				}
-			})
+	for how, addr := range map[string]string{"--imap": d.IMAP, "--smtp": d.Submission} {
+		for _, mech := range []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"} {
+			for _, right := range []bool{true, false} {
+				t.Run(fmt.Sprint(how, mech, right), func(t *testing.T) {
+					password := "wrong password"
+					if right {
+						password = d.Password(t, who)
+					}
+					args := []string{
+						how, "--connect=" + strings.Replace(addr, "127.0.0.1", "localhost", 1), "--x509-ca-file=" + d.CA,
+						"--mechanism=" + mech, "--authentication-id=" + who, "--authorization-id=", "--password=" + password,
+					}
+					if mech == "SCRAM-SHA-256" {
+						args = append(args, "--no-cb") // it refuses to leave out a binding that it could make
+					}
+					out, err := runClient(t, gsasl, args...)
+					if (err == nil) != right {
+						t.Errorf("logged in: %v, want %v\n%s", err == nil, right, out)
+					}
+				})
+			}
 		}
 	}
 }
