@@ -62,12 +62,29 @@ func (m *model) hearSync(s string) {
 		for uid := r.first; uid <= r.last; uid++ {
 			at := slices.IndexFunc(m.list, func(msg modelMessage) bool { return msg.uid == uid })
 			if at < 0 {
+				at = m.unnamed(uid)
+			}
+			if at < 0 {
 				m.t.Errorf("VANISHED %d, which the client does not know", uid)
 				return
 			}
 			m.list = slices.Delete(m.list, at, at+1)
 		}
 	}
+}
+
+// unnamed finds a message that has come and whose UID the client has not been told yet, where a UID would stand, -1 when there is none:
+// what comes and goes within one IDLE is told by EXISTS and VANISHED only.
+func (m *model) unnamed(uid uint64) int {
+	for i, msg := range m.list {
+		if msg.uid > uid {
+			break
+		}
+		if msg.uid == 0 && !slices.ContainsFunc(m.list[i:], func(later modelMessage) bool { return later.uid != 0 && later.uid < uid }) {
+			return i
+		}
+	}
+	return -1
 }
 
 // note brings the client's mod-sequence up to date at a tagged response.
