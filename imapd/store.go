@@ -113,7 +113,7 @@ func (s *session) Store(*imapserver.FetchWriter, imap.NumSet, *imap.StoreFlags, 
 	}
 	may := b.changeable()
 	named := asked(a)
-	if named&may == 0 && (a.op != mailstore.ReplaceFlags || may == 0) {
+	if may == 0 || named&may == 0 && named != 0 && a.op != mailstore.ReplaceFlags { // to add or remove nothing needs no particular right
 		return s.fail(errNoRight, doingOther)
 	}
 	if may&mailstore.Keyword(0) == 0 {
