@@ -345,6 +345,11 @@ func testPeers(t *testing.T, w *world, control *client, in []byte) {
 	p := newPeers(t, control)
 	s := &script{b: in}
 	var done []string
+	defer func() {
+		if t.Failed() {
+			t.Logf("the script was %q", done)
+		}
+	}()
 	for range 40 {
 		cmd := s.next()
 		if cmd == "" {
