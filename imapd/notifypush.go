@@ -166,7 +166,7 @@ func (s *session) news(n *notification, quiet bool) ([]byte, error) {
 			fresh = true
 		}
 		if n.stops[b.ID] == nil && b.Selectable && n.wants(s, tree[i].name, b, tree[i].subscribed)&messageEvents != 0 {
-			if len(n.stops) == maxWatched {
+			if len(n.stops) == s.srv.opt.maxWatched {
 				return nil, errTooMuchToWatch
 			}
 			n.stops[b.ID] = s.srv.be.Store.Listen(b.ID, moved)

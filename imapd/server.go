@@ -64,6 +64,7 @@ type Options struct {
 	Now             func() time.Time // nil means time.Now
 
 	progressEvery time.Duration // 0 means that of the standard
+	maxWatched    int           // mailboxes that one NOTIFY may watch; 0 means maxWatched
 }
 
 // Stats counts what a Server did since it was made.
@@ -129,6 +130,9 @@ func New(be Backend, opt Options) (*Server, error) {
 	}
 	if opt.progressEvery == 0 {
 		opt.progressEvery = progressEvery
+	}
+	if opt.maxWatched == 0 {
+		opt.maxWatched = maxWatched
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now

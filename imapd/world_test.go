@@ -240,6 +240,7 @@ func (c *client) send(s string) {
 // line reads one line; "" at the end of the connection.
 func (c *client) line() string {
 	c.t.Helper()
+	_ = c.c.SetDeadline(time.Now().Add(answerTime)) // what is pushed is waited for as long
 	s, err := c.r.ReadString('\n')
 	if err != nil && s == "" {
 		if ne, isNet := err.(net.Error); isNet && ne.Timeout() {

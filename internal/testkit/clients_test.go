@@ -73,6 +73,9 @@ func TestClients(t *testing.T) {
 	t.Run("s-nail", func(t *testing.T) { testSNail(t, d) })
 	t.Run("smtp-source", func(t *testing.T) { testSMTPSource(t, d) })
 	t.Run("smtplib", func(t *testing.T) { testSMTPLib(t, d) })
+	t.Run("mbsync folders", func(t *testing.T) { testMbsyncFolders(t, d) })
+	t.Run("offlineimap", func(t *testing.T) { testOfflineimap(t, d) })
+	t.Run("neomutt", func(t *testing.T) { testNeomutt(t, d) })
 }
 
 func testSwaks(t *testing.T, d *testkit.Demo) {
