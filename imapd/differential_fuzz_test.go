@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -58,7 +59,7 @@ func newPeers(t testing.TB, control *client) *peers {
 	conn, err := net.Dial("tcp", l.Addr().String())
 	check(t, err)
 	t.Cleanup(func() { conn.Close() })
-	p.theirs = &client{t: t, c: conn, r: bufio.NewReader(conn)}
+	p.theirs = &client{t: t, c: conn, r: bufio.NewReader(conn), gives: 2 * time.Second}
 	p.theirs.line()
 	p.theirs.ok("LOGIN canbo@x.test secret")
 	p.ours.ok("SUBSCRIBE Trash") // an earlier script may have changed that
@@ -361,6 +362,9 @@ func testPeers(t *testing.T, w *world, control *client, in []byte) {
 		done = append(done, cmd)
 		ours, theirs := p.both(cmd)
 		p.note(cmd, ours)
+		if p.theirs.ended {
+			return // imapmemserver has locked itself up, or imapserver has hung up
+		}
 		if slices.Equal(ours, theirs) {
 			continue
 		}
