@@ -118,15 +118,15 @@ type Reported struct {
 // dispatch unless that is further already or has ended (edoc.md §4.3: reports
 // may come out of order). It fails with [ErrNoDispatch] when no document went
 // to that address in that transfer, to that peer.
-func (s *Store) Report(ctx context.Context, tx *sqldb.Tx, rep Reported) (d Dispatch, moved bool, err error) {
+func (s *Store) Report(ctx context.Context, tx *sqldb.Tx, rep Reported) (d Dispatch, ev StatusEvent, moved bool, err error) {
 	d, err = oneDispatch(tx.QueryRow(ctx, qDispatchOutside, rep.Transfer, rep.Recipient))
 	if err != nil {
-		return Dispatch{}, false, err
+		return Dispatch{}, StatusEvent{}, false, err
 	}
 	if d.Peer != rep.Peer {
-		return Dispatch{}, false, ErrNoDispatch
+		return Dispatch{}, StatusEvent{}, false, ErrNoDispatch
 	}
-	ev := StatusEvent{
+	ev = StatusEvent{
 		Status: rep.Status, Reason: rep.Reason, Note: clipNote(rep.Note), Source: SourcePeer,
 		Actor: journal.Actor{Kind: journal.ActorExternal, Name: rep.Peer},
 	}
@@ -149,8 +149,10 @@ func (s *Store) Report(ctx context.Context, tx *sqldb.Tx, rep Reported) (d Dispa
 	if rep.Status == edoc.StatusCompleted && d.Completed.IsZero() {
 		d.Completed = rep.At
 	}
-	d, _, err = s.outside(ctx, tx, d, ev, outsideData{Report: rep.ID, Peer: rep.Peer, At: rep.At.UTC().Format(time.RFC3339Nano), Number: rep.Number, Unit: rep.Unit})
-	return d, d.State != before, err
+	d, ev, err = s.outside(ctx, tx, d, ev, outsideData{
+		Report: rep.ID, Peer: rep.Peer, At: rep.At.UTC().Format(time.RFC3339Nano), Number: rep.Number, Unit: rep.Unit,
+	})
+	return d, ev, d.State != before, err
 }
 
 // outsideData is what the journal keeps of an event outside.

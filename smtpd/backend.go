@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
 	"net/netip"
 
@@ -28,6 +29,9 @@ type Origin struct {
 	Protocol string         // for the trace field: SMTP, ESMTP, ESMTPS, ESMTPSA, LMTP, UTF8SMTPSA … RFC 3848, RFC 6531 section 4.3
 	Account  AccountID      // 0 when not logged in
 	TLS      string         // version and cipher suite, "" without TLS
+	// Certificates is the chain that the client showed on the relay port, not
+	// verified: whoever uses it must know whom to expect.
+	Certificates []*x509.Certificate
 }
 
 // Access is what a login has given.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -26,9 +27,10 @@ type conn struct {
 	session session
 	began   time.Time
 
-	helo    string // what the client calls itself; "" before EHLO
-	esmtp   bool   // it said EHLO or LHLO, not HELO
-	tlsText string // version and cipher suite for the trace field, "" without TLS
+	helo         string              // what the client calls itself; "" before EHLO
+	esmtp        bool                // it said EHLO or LHLO, not HELO
+	tlsText      string              // version and cipher suite for the trace field, "" without TLS
+	certificates []*x509.Certificate // that a client of the relay port showed
 
 	started bool   // greeted
 	over    bool   // nothing is read any more
@@ -374,6 +376,9 @@ func (c *conn) startTLS() bool {
 	c.server.stats.Handshakes.Add(1)
 	st, _ := c.TLS()
 	c.tlsText = tls.VersionName(st.Version) + " " + tls.CipherSuiteName(st.CipherSuite)
+	if c.service == Relay {
+		c.certificates = st.PeerCertificates
+	}
 	return true
 }
 

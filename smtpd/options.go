@@ -50,6 +50,9 @@ type Options struct {
 	// with AllowInsecureAuthOnLoopback. Versions below 1.2 are refused whatever it says; on Relay session tickets are off, because
 	// Microsoft's senders fail with them (golang/go#70232).
 	TLS *tls.Config
+	// AskCertificate tells whether clients of the relay port are asked for a
+	// certificate; they need not have one. Nil means never.
+	AskCertificate func() bool
 
 	// AllowInsecureAuthOnLoopback lets clients on a loopback address log in without TLS: for the demo, for benchmarks, and for a proxy
 	// on the same machine. Clear-text passwords never cross a network.

@@ -49,6 +49,16 @@ func New(b Backend, opt Options) (*Server, error) {
 		if opt.ClientCAs != nil {
 			s.tls.ClientCAs, s.tls.ClientAuth = opt.ClientCAs, tls.VerifyClientCertIfGiven
 		}
+		if opt.AskCertificate != nil {
+			ask := s.relayTLS.Clone()
+			ask.ClientAuth = tls.RequestClientCert
+			s.relayTLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+				if opt.AskCertificate() {
+					return ask, nil
+				}
+				return nil, nil //nolint:nilnil // the configuration as it is
+			}
+		}
 	}
 	return s, nil
 }

@@ -43,7 +43,7 @@ type tx struct {
 // origin says who is sending; utf8 is whether the transaction has SMTPUTF8.
 func (s *session) origin(utf8 bool) Origin {
 	c := s.conn
-	return Origin{Session: s.id, Remote: c.Remote(), Helo: c.helo, Protocol: s.protocol(utf8), Account: s.account, TLS: c.tlsText}
+	return Origin{Session: s.id, Remote: c.Remote(), Helo: c.helo, Protocol: s.protocol(utf8), Account: s.account, TLS: c.tlsText, Certificates: c.certificates}
 }
 
 // protocol names the protocol as trace fields have it. RFC 3848; RFC 6531, section 4.3.

@@ -26,6 +26,7 @@ import (
 type submission struct {
 	directory *directory.Directory
 	delivery  *delivery.Delivery
+	peers     *peer.Registry
 }
 
 var (
@@ -46,15 +47,15 @@ func (s submission) Authenticate(ctx context.Context, login smtpd.Login, pw smtp
 }
 
 func (s submission) CheckSender(ctx context.Context, o smtpd.Origin, from mail.Path) error {
-	return s.delivery.CheckSender(ctx, origin(o), from)
+	return s.delivery.CheckSender(ctx, s.origin(o), from)
 }
 
 func (s submission) CheckRecipient(ctx context.Context, o smtpd.Origin, from mail.Path, to mail.Address) error {
-	return s.delivery.CheckRecipient(ctx, origin(o), from, to)
+	return s.delivery.CheckRecipient(ctx, s.origin(o), from, to)
 }
 
 func (s submission) Begin(ctx context.Context, o smtpd.Origin, env mail.Envelope) (smtpd.Incoming, error) {
-	in, err := s.delivery.Begin(ctx, origin(o), env)
+	in, err := s.delivery.Begin(ctx, s.origin(o), env)
 	if err != nil {
 		return nil, err
 	}
@@ -68,10 +69,11 @@ func (in incoming) Commit(ctx context.Context) (smtpd.QueueID, error) {
 	return smtpd.QueueID(acc.QueueID), err
 }
 
-func origin(o smtpd.Origin) delivery.Origin {
+func (s submission) origin(o smtpd.Origin) delivery.Origin {
+	p, _ := s.peers.ByChain(o.Certificates)
 	return delivery.Origin{
 		Session: o.Session, Remote: o.Remote, Helo: o.Helo, Protocol: o.Protocol, TLS: o.TLS,
-		Account: directory.AccountID(o.Account),
+		Account: directory.AccountID(o.Account), Peer: p.Name,
 	}
 }
 

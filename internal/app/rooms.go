@@ -155,6 +155,11 @@ func (r *Rooms) connect() error {
 		Hostname: Hostname(cfg), DedupeWindow: dedupe, Now: opt.Now, Log: opt.Log,
 		Screen:     r.screen(),
 		HasRoute:   func(domain string) bool { return r.Transport.HasRoute(domain) },
+		RouteUnits: func(domain string) []string { return r.Transport.RouteUnits(domain) },
+		Peers:      r.Peers,
+		Reported: func(ctx context.Context, tx *sqldb.Tx, rep docstore.Reported) error {
+			return r.Workflow.Reported(ctx, tx, rep)
+		},
 		Room:       (&diskRoom{dir: cfg.DataDir, least: int64(cfg.Limits.MinFree), now: opt.Now}).check,
 		RawHeaders: cfg.SMTP.RawHeaders,
 		Reads:      func(f extract.File) bool { return r.Files != nil && f.Reads() },
@@ -177,7 +182,7 @@ func (r *Rooms) connect() error {
 		Workers: cfg.Queue.Workers, PerDestination: cfg.Queue.PerDestination, Resolver: resolver, Now: opt.Now, Log: opt.Log,
 	})
 	r.Workflow, err = workflow.New(r.DB, r.Directory, r.Mail, r.Documents, workflow.Options{
-		TrackingInterval: cfg.Documents.TrackingInterval.Std(), Now: opt.Now, Log: opt.Log,
+		TrackingInterval: cfg.Documents.TrackingInterval.Std(), Peers: r.Delivery, Now: opt.Now, Log: opt.Log,
 	})
 	return err
 }

@@ -113,8 +113,9 @@ func (s *Server) makeServices() (err error) {
 	people := wire.NewGate(wire.GateOptions{
 		Total: cfg.Limits.Connections, PerAddr: cfg.Limits.ConnectionsPerAddress, Reserved: cfg.Limits.ConnectionsReserved,
 	})
-	s.smtp, err = smtpd.New(submission{r.Directory, r.Delivery}, smtpd.Options{
+	s.smtp, err = smtpd.New(submission{r.Directory, r.Delivery, r.Peers}, smtpd.Options{
 		Hostname: Hostname(cfg), Domain: string(cfg.Domains[0]), TLS: s.tls(), ClientCAs: clientCAs, Auth: mech,
+		AskCertificate:              func() bool { return len(r.Peers.List()) > 0 },
 		AllowInsecureAuthOnLoopback: cfg.SMTP.AllowPlaintextAuthOnLoopback,
 		Gate:                        people,
 		RelayGate:                   wire.NewGate(wire.GateOptions{Total: cfg.Limits.Connections, PerAddr: cfg.SMTP.RelayConnectionsPerAddress}),

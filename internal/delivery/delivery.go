@@ -21,6 +21,7 @@ import (
 	"vanthu/internal/fault"
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
+	"vanthu/internal/peer"
 	"vanthu/internal/queue"
 	"vanthu/internal/rules"
 	"vanthu/internal/sqldb"
@@ -42,6 +43,13 @@ type Options struct {
 	// HasRoute tells whether mail for a foreign domain has a way out. Nil means
 	// none has: by default mail stays inside.
 	HasRoute func(domain string) bool
+	// RouteUnits gives the units whose people may use the way to a domain, by
+	// code, address or short name; an empty list, or nil, means all.
+	RouteUnits func(domain string) []string
+	// Peers are other vanthu servers; nil means none.
+	Peers *peer.Registry
+	// Reported takes a status that a peer reports into tx; needed with Peers.
+	Reported func(ctx context.Context, tx *sqldb.Tx, rep docstore.Reported) error
 	// DedupeWindow is how long an identical message of the same sender to the
 	// same recipients counts as sent again; 0 means 24 hours, less means never.
 	DedupeWindow time.Duration
@@ -115,6 +123,7 @@ type Origin struct {
 	Protocol string              // "with" keyword of the Received field: ESMTP, ESMTPS, ESMTPA, ESMTPSA, LMTP. RFC 3848.
 	TLS      string              // version and cipher for the Received field, "" in clear
 	Account  directory.AccountID // who has logged in; 0 for nobody
+	Peer     peer.Name           // the vanthu server that showed its certificate, "" for none
 }
 
 // CheckSender says whether o may send with the reverse-path from.
@@ -136,7 +145,7 @@ func (d *Delivery) CheckSender(_ context.Context, o Origin, from mail.Path) erro
 			EN: "senders of this domain must log in", VI: "người gửi thuộc tên miền này phải đăng nhập",
 		})
 	}
-	return nil
+	return d.checkPeerDomain(o, from)
 }
 
 // writer gives the account that writes: who has logged in, or the one whose
@@ -175,7 +184,10 @@ func (d *Delivery) CheckRecipient(_ context.Context, o Origin, from mail.Path, t
 		if o.Account == 0 {
 			return fault.New(fault.Denied, fault.Text{EN: "relaying is not allowed", VI: "không được chuyển tiếp thư ra ngoài"})
 		}
-		return d.checkRoute(to.Domain)
+		if err := d.checkRoute(to.Domain); err != nil {
+			return err
+		}
+		return d.checkUnits(o.Account, to.Domain)
 	case directory.TargetAlias:
 		return d.checkRoute(t.Addr.Domain)
 	case directory.TargetGroup:

@@ -25,6 +25,7 @@ type document struct {
 	kind       map[string]docstore.Kind // by the key of an address in To or Cc
 	units      int                      // dispatches made
 	again      bool                     // accepted before, now for further units
+	hash       [sha256.Size]byte        // of the message as its sender wrote it
 }
 
 // recognize looks whether the message is an official document to a unit, and
@@ -61,15 +62,25 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 		return nil, err
 	}
 	in.raisePriority(rec)
-	if !toUnits || !rec.IsDocument() {
+	outside := in.toPeers()
+	if !toUnits && len(outside) == 0 || !rec.IsDocument() {
 		return nil, nil //nolint:nilnil // ordinary mail
+	}
+	doc := &document{rec: rec, hash: fin.SHA256}
+	if err := in.setIssuer(doc, m); err != nil {
+		if !toUnits { // nobody here knows whether it goes to units there
+			return nil, nil //nolint:nilnil // ordinary mail
+		}
+		return nil, err
 	}
 	if rec.Invalid() {
 		return nil, errDeclaration(rec.Problems)
 	}
-	doc := &document{rec: rec}
-	if err := in.setIssuer(doc, m); err != nil {
-		return nil, err
+	if in.origin.Peer != "" {
+		var err error
+		if doc.hash, err = contentHash(fin); err != nil {
+			return nil, fmt.Errorf("read the message: %w", err)
+		}
 	}
 	if err := in.setKinds(doc, m); err != nil {
 		return nil, err
@@ -198,26 +209,76 @@ func (in *Incoming) intake(
 		to = append(to, docstore.Recipient{
 			Unit: r.Unit, Address: r.Addr, Kind: doc.kindOf(r),
 			Place: docstore.Place{Mailbox: int64(drops[i].Mailbox), UID: int64(got[i].UID)},
+			Named: in.named[r.Addr].String(),
 		})
 	}
-	if len(to) == 0 {
+	var outside []docstore.Outside
+	if doc.issuer.ID != 0 {
+		for _, r := range in.toPeers() {
+			p, _ := in.d.peerOf(r.Domain)
+			outside = append(outside, docstore.Outside{Address: r, Kind: doc.kindOf(directory.Recipient{Addr: r}), Peer: string(p.Name)})
+		}
+	}
+	if len(to)+len(outside) == 0 {
 		return nil // only to the issuer itself
 	}
-	doc.units = len(to)
+	doc.units = len(to) + len(outside)
 	made, err := in.d.stores.Documents.Intake(ctx, tx, docstore.In{
 		Recognition: doc.rec,
 		Issuer:      doc.issuer.ID, IssuerName: doc.issuerName, From: in.origin.Account,
 		MailID: docstore.MailID(fin.Scan.Envelope.MessageID), Message: docstore.MessageRef(msg),
-		BodySHA256: fin.SHA256, QueueID: string(in.id), Files: doc.files, Recipients: to,
+		BodySHA256: doc.hash, QueueID: string(in.id), Files: doc.files, Recipients: to, Outside: outside,
+		Peer: in.peerName(), Transfer: in.from,
 		Actor: in.actor(), Source: docstore.SourceSMTP,
 	})
 	if err != nil || made.Resubmitted {
+		return err
+	}
+	if err := in.tellArrival(ctx, tx, made); err != nil {
 		return err
 	}
 	if w, ok := agencyWarning(doc.rec.Code, doc.issuer); ok {
 		return in.d.stores.Documents.AddWarning(ctx, tx, made.Document.ID, w)
 	}
 	return nil
+}
+
+// tellArrival tells the server that a document came from that it has arrived.
+func (in *Incoming) tellArrival(ctx context.Context, tx *sqldb.Tx, made docstore.Result) error {
+	if in.from == "" {
+		return nil
+	}
+	for _, x := range made.Dispatches {
+		if x.Transfer != in.from {
+			continue
+		}
+		if err := in.d.SendStatus(ctx, tx, made.Document, x, docstore.StatusEvent{Status: x.Status, At: x.Arrived}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// peerName is the peer that the document came from, when it told its queue id.
+func (in *Incoming) peerName() string {
+	if in.from == "" {
+		return ""
+	}
+	return string(in.origin.Peer)
+}
+
+// toPeers gives the recipients at other vanthu servers, of what our own people
+// send.
+func (in *Incoming) toPeers() (list []mail.Address) {
+	if in.origin.Account == 0 {
+		return nil
+	}
+	for _, r := range in.remote {
+		if _, ok := in.d.peerOf(r.Addr.Domain); ok {
+			list = append(list, r.Addr)
+		}
+	}
+	return list
 }
 
 // appendTrace adds the fields that tell a client program what was recognised.

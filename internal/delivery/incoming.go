@@ -33,6 +33,8 @@ type Incoming struct {
 	env    mail.Envelope
 	local  []directory.Recipient
 	remote []mail.Recipient
+	named  map[mail.Address]mail.Address // a local recipient's own address → what the sender wrote
+	from   string                        // queue id at the peer that hands it over, "" for none
 	body   *mailstore.Body
 	id     queue.ID
 	ended  bool
@@ -104,6 +106,10 @@ func (in *Incoming) expand(snap *directory.Snapshot) error {
 			if k := (box{x.Account, x.Unit}); !seen[k] {
 				seen[k] = true
 				in.local = append(in.local, x)
+				if in.named == nil {
+					in.named = map[mail.Address]mail.Address{}
+				}
+				in.named[x.Addr] = r.Addr
 			}
 		}
 	}
@@ -149,6 +155,9 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 	}
 	defer func() { err = errors.Join(err, in.fin.Release()) }()
 
+	if acc, done, err := in.fromPeer(ctx); done || err != nil {
+		return acc, d.refused(err)
+	}
 	key := in.dedupeKey(in.fin.SHA256) // of what came in: a repeated message is repeated whole
 	doc, held, err := in.screen(ctx)
 	if err != nil {
@@ -171,6 +180,9 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 		}
 		return err
 	}); err != nil {
+		if twice, ok := errors.AsType[errTwice](err); ok {
+			return Accepted{QueueID: twice.first, Repeated: true}, nil
+		}
 		return Accepted{}, err
 	}
 	d.recent.add(key, acc.QueueID, d.opt.Now())
@@ -243,6 +255,15 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 	d := in.d
 	now := d.opt.Now()
 	local := in.local
+	if in.from != "" {
+		first, fresh, err := in.takeTransfers(ctx, tx)
+		if err != nil {
+			return Accepted{}, err
+		}
+		if fresh < len(in.env.To) {
+			return Accepted{}, errTwice{first}
+		}
+	}
 	if doc != nil {
 		first, rest, err := in.notYetSent(ctx, tx, fin, doc)
 		if err != nil {
@@ -320,16 +341,22 @@ func (in *Incoming) notYetSent(
 	ctx context.Context, tx *sqldb.Tx, fin *mailstore.Finished, doc *document,
 ) (first queue.ID, rest []directory.Recipient, err error) {
 	before, sent, again, err := docstore.FindSubmission(ctx, tx, docstore.Submission{
-		Issuer: doc.issuer.ID, MailID: docstore.MailID(fin.Scan.Envelope.MessageID), BodySHA256: fin.SHA256,
+		Issuer: doc.issuer.ID, MailID: docstore.MailID(fin.Scan.Envelope.MessageID), BodySHA256: doc.hash,
 	})
 	if err != nil || !again {
 		return "", in.local, err
 	}
 	doc.again = true
 	has := map[directory.UnitID]bool{}
+	out := map[string]bool{}
 	for _, s := range sent {
-		has[s.To] = true
+		if s.To != 0 {
+			has[s.To] = true
+		} else {
+			out[s.Address] = true
+		}
 	}
+	in.remote = slices.DeleteFunc(in.remote, func(r mail.Recipient) bool { return out[r.Addr.String()] })
 	for _, r := range in.local {
 		if r.Kind == directory.ToUnit && !has[r.Unit] && r.Unit != doc.issuer.ID {
 			rest = append(rest, r)

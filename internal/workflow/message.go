@@ -30,13 +30,15 @@ func clock(t time.Time) string { return t.In(vietnam).Format("15:04:05 02/01/200
 
 // score sums a progress up in one line.
 func (p *progress) score() string {
-	registered, waiting, refused := 0, 0, 0
+	registered, waiting, refused, lost := 0, 0, 0, 0
 	for _, l := range p.lines {
 		switch {
 		case l.dispatch.ArrivalNumber != 0:
 			registered++
 		case l.dispatch.State == docstore.StateRefused:
 			refused++
+		case l.dispatch.State == docstore.StateFailed || l.dispatch.State == docstore.StateExpired:
+			lost++
 		default:
 			waiting++
 		}
@@ -47,6 +49,9 @@ func (p *progress) score() string {
 	}
 	if refused > 0 {
 		s += fmt.Sprintf(" · %d từ chối", refused)
+	}
+	if lost > 0 {
+		s += fmt.Sprintf(" · %d không chuyển được", lost)
 	}
 	return s
 }
@@ -104,7 +109,11 @@ func (l line) row() []string {
 	if n := l.dispatch.ArrivalNumber; n != 0 {
 		number = strconv.Itoa(n)
 	}
-	return []string{l.unit, l.dispatch.State.Name(), number, clock(l.last.At), l.remark()}
+	at := l.last.At
+	if at.IsZero() { // one that has just begun its way to another server
+		at = l.dispatch.Updated
+	}
+	return []string{l.unit, l.dispatch.State.Name(), number, clock(at), l.remark()}
 }
 
 func (l line) remark() string {

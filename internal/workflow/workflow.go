@@ -36,8 +36,16 @@ type Options struct {
 	// From is the author of the messages that the server writes itself; zero
 	// means postmaster in the domain of the one it writes to.
 	From mail.Address
-	Now  func() time.Time // nil means time.Now
-	Log  *slog.Logger     // nil discards
+	// Peers tells other servers what becomes of their documents; nil tells nobody.
+	Peers Peers
+	Now   func() time.Time // nil means time.Now
+	Log   *slog.Logger     // nil discards
+}
+
+// Peers tells the server that a document came from what was done with it;
+// delivery does, in the transaction of the act.
+type Peers interface {
+	SendStatus(ctx context.Context, tx *sqldb.Tx, doc docstore.Document, d docstore.Dispatch, ev docstore.StatusEvent) error
 }
 
 // Workflow carries acts out. All methods may be called concurrently; Run only
@@ -143,6 +151,9 @@ func (b *deed) perform(ctx context.Context, tx *sqldb.Tx, d docstore.Dispatch, a
 	}
 	changed.Place, err = b.move(ctx, tx, changed, act.Reason)
 	if err != nil {
+		return d, broken{err}
+	}
+	if err := b.w.tellPeer(ctx, tx, changed, ev); err != nil {
 		return d, broken{err}
 	}
 	if act.Event == docstore.EventRefuse {
