@@ -43,6 +43,7 @@ type demoOptions struct {
 	any   bool
 	once  bool
 	bench bool
+	peer  bool
 	lang  string
 }
 
@@ -63,6 +64,9 @@ demo.json with all addresses, accounts and passwords.`,
 			if o.bench && !cmd.Flags().Changed("port-base") {
 				o.base = 4000
 			}
+			if o.bench && o.peer {
+				return fault.Newf(fault.Invalid, "--bench and --peer do not go together")
+			}
 			return c.demo(cmd.Context(), o)
 		}),
 	}
@@ -72,6 +76,7 @@ demo.json with all addresses, accounts and passwords.`,
 	f.BoolVar(&o.any, "any-ports", false, "when a port is taken, try other port bases instead of giving up")
 	f.BoolVar(&o.once, "once", false, "stop after the story; exit code 0 only when every step came true")
 	f.BoolVar(&o.bench, "bench", false, "no story: 500 accounts u1@bench.test … (password: pass) for the benchmark, on ports 4000 and up")
+	f.BoolVar(&o.peer, "peer", false, "also a second province on a server of its own, in DIR/peer and on ports 10000 higher; a document goes across")
 	f.StringVar(&o.lang, "lang", "vi", "`language` of the story: vi or en")
 	must(cmd.MarkFlagRequired("dir"))
 	return cmd
@@ -83,15 +88,15 @@ func (c *cli) demo(ctx context.Context, o demoOptions) error {
 		return err
 	}
 	o.dir = dir
-	if err := demoPortsFree(ctx, o.base); err != nil {
-		if o.base = freeBase(ctx); o.base == 0 || !o.any {
+	if err := o.portsFree(ctx, o.base); err != nil {
+		if o.base = o.freeBase(ctx); o.base == 0 || !o.any {
 			return err
 		}
 	}
 	if err := prepareDemoDir(dir); err != nil {
 		return err
 	}
-	cfg, err := demoConfig(o)
+	cfg, err := demoConfig(o, func(*config.Config) {})
 	if err != nil {
 		return err
 	}
@@ -101,11 +106,26 @@ func (c *cli) demo(ctx context.Context, o demoOptions) error {
 	}
 	return serve(ctx, cfg, opt, func(ctx context.Context, s *app.Server, rooms *app.Rooms) error {
 		d := &demo{cli: c, opt: o, cfg: cfg, rooms: rooms, addr: s.Addresses(), say: story{out: c.out, en: o.lang == "en"}}
-		if o.bench {
+		switch {
+		case o.bench:
 			return d.bench(ctx)
+		case o.peer:
+			return c.serveNeighbour(ctx, o, func(ctx context.Context, n *neighbour) error {
+				d.neighbour = n
+				return d.play(ctx)
+			})
 		}
 		return d.play(ctx)
 	})
+}
+
+// portsFree names the first port that is taken, of both servers.
+func (o demoOptions) portsFree(ctx context.Context, base int) error {
+	err := demoPortsFree(ctx, base)
+	if err == nil && o.peer {
+		err = demoPortsFree(ctx, base+peerPorts)
+	}
+	return err
 }
 
 // demoLog keeps the log out of the story: it goes to a file.
@@ -136,9 +156,13 @@ func demoPortsFree(ctx context.Context, base int) error {
 }
 
 // freeBase finds a port base without a taken port, 0 when there is none.
-func freeBase(ctx context.Context) int {
-	for next := 2_000; next < 60_000; next += 10_000 {
-		if demoPortsFree(ctx, next) == nil {
+func (o demoOptions) freeBase(ctx context.Context) int {
+	most := 60_000
+	if o.peer {
+		most -= peerPorts
+	}
+	for next := 2_000; next < most; next += 10_000 {
+		if o.portsFree(ctx, next) == nil {
 			return next
 		}
 	}
@@ -178,7 +202,7 @@ func prepareDemoDir(dir string) error {
 
 // demoConfig writes the configuration into the folder and reads it as every
 // other command will.
-func demoConfig(o demoOptions) (*config.Config, error) {
+func demoConfig(o demoOptions, change func(*config.Config)) (*config.Config, error) {
 	cfg := config.Default()
 	cfg.DataDir = filepath.Join(o.dir, "data")
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
@@ -204,6 +228,7 @@ func demoConfig(o demoOptions) (*config.Config, error) {
 	}
 	cfg.Documents.TrackingInterval = config.Duration(time.Second)
 	cfg.Limits.MinFree = 0
+	change(cfg)
 	file := filepath.Join(o.dir, "vanthu.toml")
 	if err := os.WriteFile(file, config.Format(cfg), 0o600); err != nil {
 		return nil, err

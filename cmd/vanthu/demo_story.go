@@ -25,6 +25,8 @@ type demo struct {
 	accounts []demoAccount
 	tls      *tls.Config
 	pdf      []byte
+	// neighbour is the second province, nil without --peer.
+	neighbour *neighbour
 }
 
 const (
@@ -75,6 +77,13 @@ func (d *demo) play(ctx context.Context) error {
 		return err
 	}
 	steps := d.steps()
+	if d.neighbour != nil {
+		if err := d.neighbour.prepare(ctx, d); err != nil {
+			return fmt.Errorf("make the second province: %w", err)
+		}
+		last := len(steps) - 1 // the auditor comes last
+		steps = append(append(steps[:last:last], d.peerSteps()...), steps[last])
+	}
 	var failed error
 	for i, s := range steps {
 		d.say.print(text{"\n%d/%d  %s", "\n%d/%d  %s"}, i+1, len(steps), d.say.in(s.tells))
