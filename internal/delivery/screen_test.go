@@ -50,7 +50,7 @@ func (w *world) newest() (trace, received string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // only read
+	defer c.Close()
 	b, err := io.ReadAll(c.Body())
 	if err != nil {
 		w.t.Fatal(err)

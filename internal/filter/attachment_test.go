@@ -202,7 +202,7 @@ func TestLargeArchive(t *testing.T) {
 	if _, err := io.WriteString(f, strings.Repeat("text ", 600_000)); err != nil {
 		t.Fatal(err)
 	}
-	if f, err = w.Create("b.exe"); err != nil {
+	if _, err := w.Create("b.exe"); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {

@@ -21,7 +21,7 @@ func dialogue(t *testing.T, addr string, steps ...string) (replies []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // the test has what it wants
+	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
