@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,11 +20,31 @@ type program struct {
 	connect func() (*milter.Response, error)
 	rcpt    func(to string) (*milter.Response, error)
 	end     func(m milter.Modifier) (*milter.Response, error)
-	seen    *strings.Builder
+	seen    *notes
+}
+
+// notes are written by the goroutines of several sessions.
+type notes struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (n *notes) add(s string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.text.Len() < 1<<10 {
+		n.text.WriteString(s)
+	}
+}
+
+func (n *notes) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.text.String()
 }
 
 func (p *program) Connect(host, family string, port uint16, addr string, m milter.Modifier) (*milter.Response, error) {
-	p.seen.WriteString("connect " + addr + " j=" + m.Get(milter.MacroMTAFQDN) + "\n")
+	p.seen.add("connect " + addr + " j=" + m.Get(milter.MacroMTAFQDN) + "\n")
 	if p.connect != nil {
 		return p.connect()
 	}
@@ -31,12 +52,12 @@ func (p *program) Connect(host, family string, port uint16, addr string, m milte
 }
 
 func (p *program) MailFrom(from, _ string, m milter.Modifier) (*milter.Response, error) {
-	p.seen.WriteString("mail " + from + " auth=" + m.Get(milter.MacroAuthAuthen) + "\n")
+	p.seen.add("mail " + from + " auth=" + m.Get(milter.MacroAuthAuthen) + "\n")
 	return milter.RespContinue, nil
 }
 
 func (p *program) RcptTo(to, _ string, _ milter.Modifier) (*milter.Response, error) {
-	p.seen.WriteString("rcpt " + to + "\n")
+	p.seen.add("rcpt " + to + "\n")
 	if p.rcpt != nil {
 		return p.rcpt(to)
 	}
@@ -44,19 +65,17 @@ func (p *program) RcptTo(to, _ string, _ milter.Modifier) (*milter.Response, err
 }
 
 func (p *program) Header(name, value string, _ milter.Modifier) (*milter.Response, error) {
-	p.seen.WriteString(name + ":" + value + "\n")
+	p.seen.add(name + ":" + value + "\n")
 	return milter.RespContinue, nil
 }
 
 func (p *program) BodyChunk(chunk []byte, _ milter.Modifier) (*milter.Response, error) {
-	if p.seen.Len() < 1<<10 {
-		p.seen.Write(chunk)
-	}
+	p.seen.add(string(chunk))
 	return milter.RespContinue, nil
 }
 
 func (p *program) EndOfMessage(m milter.Modifier) (*milter.Response, error) {
-	p.seen.WriteString("end i=" + m.Get(milter.MacroQueueId) + "\n")
+	p.seen.add("end i=" + m.Get(milter.MacroQueueId) + "\n")
 	if p.end != nil {
 		return p.end(m)
 	}
@@ -67,7 +86,7 @@ func (p *program) EndOfMessage(m milter.Modifier) (*milter.Response, error) {
 func start(t *testing.T, p *program, opts ...milter.Option) string {
 	t.Helper()
 	if p.seen == nil {
-		p.seen = new(strings.Builder)
+		p.seen = new(notes)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -107,7 +126,7 @@ func ask(t *testing.T, p *program, opt MilterOptions, msg *Mail) Answer {
 }
 
 func TestMilterSeesTheMessage(t *testing.T) {
-	p := &program{seen: new(strings.Builder)}
+	p := &program{seen: new(notes)}
 	a := ask(t, p, MilterOptions{}, message("hello\r\n"))
 	if a.Failed != nil || a.Decision.Action != Pass || !a.Changes.None() {
 		t.Fatalf("got %+v", a)
