@@ -145,7 +145,7 @@ func (l *LDAP) dial(ctx context.Context) (*ldap.Conn, error) {
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	conn, err := ldap.DialURL(l.opt.URL, ldap.DialWithTLSDialer(l.opt.TLS, &net.Dialer{Deadline: deadline}))
+	conn, err := ldap.DialURL(l.opt.URL, ldap.DialWithTLSConfig(l.opt.TLS), ldap.DialWithDialer(&net.Dialer{Deadline: deadline}))
 	if err != nil {
 		return nil, err
 	}
