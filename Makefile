@@ -11,6 +11,7 @@ DEMO_DIR   ?= demo-data
 BENCH_DIR  ?= bench-data
 FUZZ_TIME  ?= 30s
 ROUNDS     ?= 50
+REMOTE     ?= 20000
 COMMANDS   ?= 1000000
 LINT       := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
@@ -64,9 +65,9 @@ filters:
 bench: build
 	./$(BIN) demo --bench --dir $(BENCH_DIR)
 
-## crash: kill -9 at random moments under load, ROUNDS times
+## crash: kill -9 at random moments under load, ROUNDS times; and between two servers, with REMOTE messages
 crash: build
-	VANTHU_TEST_CRASH_ROUNDS=$(ROUNDS) go test -count=1 -timeout 60m -run 'TestCrash' -v ./internal/testkit
+	VANTHU_TEST_CRASH_ROUNDS=$(ROUNDS) VANTHU_TEST_CRASH_REMOTE=$(REMOTE) go test -count=1 -timeout 120m -run 'TestCrash' -v ./internal/testkit
 
 ## recognition: precision and recall per field on a corpus of documents made for it
 recognition:

@@ -37,7 +37,7 @@ func neighbourConfig(dir string, at func(port int) config.Listen) *config.Config
 	cfg.Limits.MinFree = 0
 	cfg.Limits.MessagesPerHour, cfg.Limits.RecipientsPerHour, cfg.Limits.RecipientsPerDay = 0, 0, 0
 	cfg.Limits.ClerkMessagesPerHour, cfg.Limits.ClerkRecipientsPerHour, cfg.Limits.ClerkRecipientsPerDay = 0, 0, 0
-	cfg.Documents.TrackingInterval = config.Duration(50 * time.Millisecond)
+	cfg.Documents.TrackingInterval = config.Duration(time.Second)
 	return cfg
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,24 +25,29 @@ import (
 const message = "Subject: x\r\n\r\n.dot\r\nend\r\n"
 
 // peer is another mail server that obeys a script.
-type peer struct {
+type server struct {
 	addr *net.TCPAddr
 
 	mu   sync.Mutex
 	got  []string // "from>to,to: body"
 	rcpt func(to string) error
 	data func() error
+
+	conns atomic.Int64 // connections so far
 }
 
-func startPeer(t *testing.T) *peer {
+func startPeer(t *testing.T) *server {
 	t.Helper()
-	p := &peer{}
+	p := &server{}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.addr = l.Addr().(*net.TCPAddr)
-	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &peerSession{p: p}, nil }))
+	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
+		p.conns.Add(1)
+		return &peerSession{p: p}, nil
+	}))
 	s.Domain, s.EnableSMTPUTF8 = "peer.test", true
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
@@ -56,18 +62,18 @@ func startPeer(t *testing.T) *peer {
 	return p
 }
 
-func (p *peer) route() transport.Route {
+func (p *server) route() transport.Route {
 	return transport.Route{Domain: "peer.test", Host: "127.0.0.1", Port: p.addr.Port, Mode: transport.TLSNone}
 }
 
-func (p *peer) messages() []string {
+func (p *server) messages() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.got...)
 }
 
 type peerSession struct {
-	p    *peer
+	p    *server
 	from string
 	to   []string
 }
