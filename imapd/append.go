@@ -6,6 +6,7 @@ import (
 
 	"vanthu/internal/fault"
 	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
 	"vanthu/internal/wire"
 )
 
@@ -57,7 +58,24 @@ func (a *appender) append() ([]mailstore.UID, error) {
 		return nil, err
 	}
 	defer a.s.working()()
-	return a.s.srv.be.Store.Append(a.s.ctx, a.box.ID, a.items...)
+	var uids []mailstore.UID
+	err := a.s.change(func(tx *sqldb.Tx) (err error) {
+		uids, err = a.put(tx)
+		return err
+	})
+	return uids, err
+}
+
+// put stores the messages in the command's transaction.
+func (a *appender) put(tx *sqldb.Tx) ([]mailstore.UID, error) {
+	may, err := a.s.recheck(tx, &a.box, mailstore.RightInsert)
+	if err != nil {
+		return nil, err
+	}
+	for i := range a.items {
+		a.items[i].Flags = onlyFlags(a.items[i].Flags, mayFlag(may))
+	}
+	return a.s.srv.be.Store.Put(a.s.ctx, tx, a.box.ID, a.items...)
 }
 
 // checkTarget checks all that can be checked before a message is sent.
@@ -96,7 +114,10 @@ func (s *session) checkUpload(f *mailstore.Finished) error {
 
 // allowedFlags gives those of flags that the account may set in a mailbox; APPEND does not fail for the others (RFC 4314, section 4).
 func (s *session) allowedFlags(m *mailstore.Mailbox, f mailstore.Flags) mailstore.Flags {
-	may := mayFlag(s.rightsOn(m))
+	return onlyFlags(f, mayFlag(s.rightsOn(m)))
+}
+
+func onlyFlags(f mailstore.Flags, may mailstore.FlagSet) mailstore.Flags {
 	f.System &= may
 	if may&mailstore.Keyword(0) == 0 {
 		f.Keywords = nil

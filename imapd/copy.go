@@ -104,12 +104,23 @@ func (s *session) transfer(move bool) (mailstore.Mailbox, mailstore.Copied, erro
 		return target, none, errNoRight
 	}
 	var pairs mailstore.Copied
-	err = s.srv.be.Store.Update(s.ctx, func(tx *sqldb.Tx) (err error) {
+	err = s.change(func(tx *sqldb.Tx) (err error) {
+		need := mailstore.RightRead
+		if move {
+			need |= mailstore.RightMark | mailstore.RightExpunge
+		}
+		if _, err := s.recheck(tx, b.mailbox(), need); err != nil {
+			return err
+		}
+		may, err := s.recheck(tx, &target, mailstore.RightInsert)
+		if err != nil {
+			return err
+		}
 		act := s.srv.be.Store.CopyAs
 		if move {
 			act = s.srv.be.Store.MoveAs
 		}
-		pairs, err = act(s.ctx, tx, b.id, mailstore.UIDs(uids...), target.ID, mailstore.Carry{Drop: ^mayFlag(p.rights), By: s.user.ID})
+		pairs, err = act(s.ctx, tx, b.id, mailstore.UIDs(uids...), target.ID, mailstore.Carry{Drop: ^mayFlag(may), By: s.user.ID})
 		return err
 	})
 	if err != nil {

@@ -52,7 +52,10 @@ func (s *session) Expunge(*imapserver.ExpungeWriter, *imap.UIDSet) (err error) {
 		set = toUIDs(b.ranges(s.req.set, true))
 	}
 	var gone mailstore.Expunged
-	err = s.srv.be.Store.Update(s.ctx, func(tx *sqldb.Tx) (err error) {
+	err = s.change(func(tx *sqldb.Tx) (err error) {
+		if _, err = s.recheck(tx, b.mailbox(), mailstore.RightExpunge); err != nil {
+			return err
+		}
 		gone, err = s.srv.be.Store.Expunge(s.ctx, tx, b.id, set)
 		return err
 	})

@@ -186,7 +186,10 @@ func (f *fetcher) markSeen() {
 		return
 	}
 	set := mailstore.UIDs(unseen...)
-	err := f.s.srv.be.Store.Update(f.s.ctx, func(tx *sqldb.Tx) error {
+	err := f.s.change(func(tx *sqldb.Tx) error {
+		if _, err := f.s.recheck(tx, f.b.mailbox(), mailstore.RightSeen); err != nil {
+			return err
+		}
 		_, err := f.s.srv.be.Store.SetFlags(f.s.ctx, tx, f.b.id, set,
 			mailstore.FlagChange{Op: mailstore.AddFlags, Flags: mailstore.Flags{System: mailstore.Seen}, By: f.s.user.ID})
 		return err

@@ -78,8 +78,7 @@ func (a *appender) replace(source mailstore.UID) (uids []mailstore.UID, err erro
 		return nil, err
 	}
 	defer a.s.working()()
-	store := a.s.srv.be.Store
-	err = store.Update(a.s.ctx, func(tx *sqldb.Tx) error {
+	err = a.s.change(func(tx *sqldb.Tx) error {
 		uids, err = a.swap(a.s.ctx, tx, source)
 		return err
 	})
@@ -89,6 +88,9 @@ func (a *appender) replace(source mailstore.UID) (uids []mailstore.UID, err erro
 // swap removes first, so that the room of the old message counts for the new one.
 func (a *appender) swap(ctx context.Context, tx *sqldb.Tx, source mailstore.UID) ([]mailstore.UID, error) {
 	store := a.s.srv.be.Store
+	if _, err := a.s.recheck(tx, a.s.box.mailbox(), mailstore.RightMark|mailstore.RightExpunge); err != nil {
+		return nil, err
+	}
 	gone, err := store.Remove(ctx, tx, a.s.box.id, mailstore.UIDs(source))
 	if err != nil {
 		return nil, err
@@ -96,5 +98,5 @@ func (a *appender) swap(ctx context.Context, tx *sqldb.Tx, source mailstore.UID)
 	if len(gone.UIDs) == 0 {
 		return nil, errSourceGone
 	}
-	return store.Put(ctx, tx, a.box.ID, a.items...)
+	return a.put(tx)
 }

@@ -65,6 +65,7 @@ type Options struct {
 
 	progressEvery time.Duration // 0 means that of the standard
 	maxWatched    int           // mailboxes that one NOTIFY may watch; 0 means maxWatched
+	beforeChange  func()        // called before the transaction of a command; nil means nothing
 }
 
 // Stats counts what a Server did since it was made.

@@ -117,7 +117,7 @@ func (s *session) stillAllowed() bool {
 		return false
 	}
 	if b := s.box; b != nil {
-		may := acl.Rights(now, s.user.ID, &mailstore.Mailbox{ID: b.id, Owner: b.owner, Role: b.role, PerUser: b.hot.Version().PerUser})
+		may := acl.Rights(now, s.user.ID, b.mailbox())
 		if !may.Has(mailstore.RightRead) {
 			return false
 		}

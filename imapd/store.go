@@ -122,8 +122,15 @@ func (s *session) Store(*imapserver.FetchWriter, imap.NumSet, *imap.StoreFlags, 
 	if named&^may != 0 || a.op == mailstore.ReplaceFlags && ^may != 0 {
 		a.silent = false // the client must learn what was left out
 	}
+	used := rightsFor(named & may)
+	if a.op == mailstore.ReplaceFlags {
+		used = rightsFor(may)
+	}
 	var done mailstore.FlagResult
-	err = s.srv.be.Store.Update(s.ctx, func(tx *sqldb.Tx) (err error) {
+	err = s.change(func(tx *sqldb.Tx) (err error) {
+		if _, err = s.recheck(tx, b.mailbox(), used); err != nil {
+			return err
+		}
 		done, err = s.srv.be.Store.SetFlags(s.ctx, tx, b.id, set, mailstore.FlagChange{
 			Op: a.op, Flags: a.flags, Conditional: a.conditional, UnchangedSince: a.unchanged, Protect: ^may, By: s.user.ID,
 		})

@@ -245,33 +245,60 @@ type rightsData struct {
 func (s *Store) ChangeRights(
 	ctx context.Context, actor journal.Actor, snap *directory.Snapshot, id MailboxID, ch RightsChange,
 ) (before, after Rights, err error) {
-	err = s.db.Update(ctx, func(tx *sqldb.Tx) error {
-		m, err := mailboxByID(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if ch.Account != 0 && ch.Account == m.Owner.Account {
-			return ErrOwner
-		}
-		p := s.pending(tx)
-		have, err := given(ctx, p, id)
-		if err != nil {
-			return err
-		}
-		before = rightsOf(have, &m, ch.Grantee)
-		switch after = ch.Rights; ch.Op {
-		case SetRights:
-		case AddRights:
-			after |= before
-		case RemoveRights:
-			after = before &^ ch.Rights
-		}
-		if before == after {
-			return nil
-		}
-		return s.setRights(ctx, p, &m, have, Grant{ch.Grantee, after}, rightsEntry{actor, snap, before, ""})
+	err = s.db.Update(ctx, func(tx *sqldb.Tx) (err error) {
+		before, after, err = s.ChangeRightsIn(ctx, tx, actor, snap, id, ch)
+		return err
 	})
 	return before, after, err
+}
+
+// ChangeRightsIn is [Store.ChangeRights] as part of a transaction.
+func (s *Store) ChangeRightsIn(
+	ctx context.Context, tx *sqldb.Tx, actor journal.Actor, snap *directory.Snapshot, id MailboxID, ch RightsChange,
+) (before, after Rights, err error) {
+	m, err := mailboxByID(ctx, tx, id)
+	if err != nil {
+		return 0, 0, err
+	}
+	if ch.Account != 0 && ch.Account == m.Owner.Account {
+		return 0, 0, ErrOwner
+	}
+	p := s.pending(tx)
+	have, err := given(ctx, p, id)
+	if err != nil {
+		return 0, 0, err
+	}
+	before = rightsOf(have, &m, ch.Grantee)
+	switch after = ch.Rights; ch.Op {
+	case SetRights:
+	case AddRights:
+		after |= before
+	case RemoveRights:
+		after = before &^ ch.Rights
+	}
+	if before == after {
+		return before, after, nil
+	}
+	return before, after, s.setRights(ctx, p, &m, have, Grant{ch.Grantee, after}, rightsEntry{actor, snap, before, ""})
+}
+
+// RightsIn is [ACL.Rights] as a transaction sees it, so that nothing can come
+// between a check and what it allows: transactions committed together do not
+// show each other's changes of rights in memory. Of m it asks the id, and
+// unless rights are just being changed trusts the rest.
+func (s *Store) RightsIn(ctx context.Context, tx *sqldb.Tx, snap *directory.Snapshot, account directory.AccountID, m *Mailbox) (Rights, error) {
+	if !s.changing {
+		return s.ACL().Rights(snap, account, m), nil
+	}
+	now, err := mailboxByID(ctx, tx, m.ID)
+	if err != nil {
+		return NoRights, err
+	}
+	list, err := given(ctx, s.pending(tx), m.ID)
+	if err != nil {
+		return NoRights, err
+	}
+	return newACL(map[MailboxID]shared{m.ID: {now.Owner, list}}).Rights(snap, account, &now), nil
 }
 
 // rightsOf gives what a grantee itself has, by gift or by default.
@@ -314,6 +341,7 @@ func (s *Store) setRights(ctx context.Context, p *pending, m *Mailbox, have []Gr
 		list = append(list, g)
 		_, err = p.tx.Exec(ctx, qSetRight, int64(m.ID), int64(g.Account), int64(g.Unit), string(g.Role), g.Rights.Letters())
 	}
+	s.changing = true
 	if err != nil {
 		return fmt.Errorf("set rights on mailbox %d: %w", m.ID, err)
 	}
@@ -382,6 +410,7 @@ func (s *Store) dropRights(ctx context.Context, p *pending, m *Mailbox) error {
 	if _, err := p.tx.Exec(ctx, qDropRights, int64(m.ID)); err != nil {
 		return fmt.Errorf("drop rights on mailbox %d: %w", m.ID, err)
 	}
+	s.changing = true
 	p.rights[m.ID] = shared{owner: m.Owner}
 	for _, g := range gone {
 		e := rightsEntry{journal.System("mailstore"), nil, g.Rights, "mailbox deleted"}

@@ -10,6 +10,7 @@ import (
 	"vanthu/internal/journal"
 	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
 )
 
 func TestParseRights(t *testing.T) {
@@ -144,5 +145,56 @@ func TestChangeRightsRefuses(t *testing.T) {
 	}
 	if err := change(inbox, 5000); !errors.Is(err, mailstore.ErrTooManyGrants) {
 		t.Errorf("one grant too many: %v, want ErrTooManyGrants", err)
+	}
+}
+
+// A transaction that is committed together with one that takes rights away sees that, though memory does not show it yet; and one that
+// was undone leaves no trace.
+func TestRightsInATransaction(t *testing.T) {
+	rig := open(t, mailstore.Options{})
+	d, err := directory.Open(t.Context(), rig.DB, directory.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := rig.Store.CreateMailbox(t.Context(), mailstore.Owner{Account: 1}, "A", mailstore.UseNone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lr := mailstore.RightLookup | mailstore.RightRead
+	to := mailstore.Grantee{Account: 2}
+	by, snap := journal.System("test"), d.Snapshot()
+	if _, _, err := rig.Store.ChangeRights(t.Context(), by, snap, m.ID, mailstore.RightsChange{Grantee: to, Rights: lr}); err != nil {
+		t.Fatal(err)
+	}
+	refused := errors.New("undo")
+	for _, undo := range []error{refused, nil} {
+		err := rig.Store.Update(t.Context(), func(tx *sqldb.Tx) error {
+			if _, _, err := rig.Store.ChangeRightsIn(t.Context(), tx, by, snap, m.ID, mailstore.RightsChange{Grantee: to}); err != nil {
+				return err
+			}
+			if got := rig.Store.ACL().Rights(snap, 2, &m); got != lr {
+				t.Errorf("in memory: %q, want lr until the commit", got)
+			}
+			if got, err := rig.Store.RightsIn(t.Context(), tx, snap, 2, &m); err != nil || got != 0 {
+				t.Errorf("in the transaction: %q, %v, want none", got, err)
+			}
+			return undo
+		})
+		if !errors.Is(err, undo) {
+			t.Fatal(err)
+		}
+		want := mailstore.NoRights
+		if undo != nil {
+			want = lr
+		}
+		err = rig.Store.Update(t.Context(), func(tx *sqldb.Tx) error {
+			if got, err := rig.Store.RightsIn(t.Context(), tx, snap, 2, &m); err != nil || got != want {
+				t.Errorf("afterwards: %q, %v, want %q", got, err, want)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -353,6 +353,7 @@ func (s *Store) setMode(ctx context.Context, p *pending, actor journal.Actor, m 
 		return fmt.Errorf("set mode of mailbox %d: %w", m.ID, err)
 	}
 	p.modes[m.ID] = bool(mode)
+	s.changing = true
 	if m.Selectable {
 		if err := s.joinSeen(ctx, p, m, mode); err != nil {
 			return err

@@ -41,6 +41,9 @@ type Store struct {
 	// cur is the bookkeeping of the transaction that runs now. Only the
 	// writer's goroutine touches it.
 	cur *pending
+	// changing: rights were changed by a transaction that is not shown in acl,
+	// be it that it was undone. Only the writer's goroutine touches it.
+	changing bool
 
 	owners   ownerCache
 	folders  folderCache
@@ -196,6 +199,7 @@ func (s *Store) publish(p *pending) {
 	for o := range p.trees {
 		s.folders.forget(o)
 	}
+	s.changing = false                          // hooks run when no function does
 	s.publishRights(p.rights, len(p.modes) > 0) // before anybody is told of the changes
 	for _, c := range p.boxes {
 		s.hot.apply(c)

@@ -174,6 +174,9 @@ func (w *Workflow) moveIn(
 	var refused []error
 	var strangers []mailstore.UID
 	err = w.db.Update(ctx, func(tx *sqldb.Tx) error {
+		if by, err = w.deed(actor, docstore.SourceIMAP); err != nil { // a role may have been taken away meanwhile
+			return err
+		}
 		moved = make(map[mailstore.UID]mailstore.UID, len(uids))
 		var list []docstore.Dispatch
 		var err error
