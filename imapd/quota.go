@@ -26,6 +26,9 @@ var errQuotaKeeper = fault.New(fault.Denied, fault.Text{
 // quotaUnit is the octets of one unit of STORAGE.
 const quotaUnit = 1024
 
+// maxQuotaMessages is the highest limit of messages that the directory takes.
+const maxQuotaMessages = 1_000_000_000
+
 // maxQuotaKiB keeps limits within what the directory can hold.
 const maxQuotaKiB = math.MaxInt64 / quotaUnit / 1024
 
@@ -79,7 +82,7 @@ func (s *session) runGetQuotaRoot(cmd *command) result {
 // directory counts in MiB, so a limit is rounded up; the answer tells what it has become.
 func (s *session) runSetQuota(cmd *command) result {
 	l := &cmd.args
-	wrong := syntax("Expected: SETQUOTA root (STORAGE limit)")
+	wrong := syntax("Expected: SETQUOTA root (STORAGE limit MESSAGE limit)")
 	if !l.sp() {
 		return wrong
 	}
@@ -87,16 +90,20 @@ func (s *session) runSetQuota(cmd *command) result {
 	if !isString || !l.sp() {
 		return wrong
 	}
-	limit, given, other := uint64(0), false, false
+	var limit, messages *uint64
+	other := false
 	valid := l.list(func() bool {
 		name, isAtom := l.word()
 		if !isAtom || !l.sp() {
 			return false
 		}
 		n, isNumber := l.number(math.MaxInt64)
-		if name == "STORAGE" && !given {
-			limit, given = n, true
-		} else {
+		switch {
+		case name == "STORAGE" && limit == nil:
+			limit = &n
+		case name == "MESSAGE" && messages == nil:
+			messages = &n
+		default:
 			other = true
 		}
 		return isNumber
@@ -110,14 +117,20 @@ func (s *session) runSetQuota(cmd *command) result {
 	case !s.keepsQuotas():
 		err = errQuotaKeeper
 	case other:
-		err = refuse("CANNOT", "Only STORAGE can be limited")
-	case given && (limit == 0 || limit > maxQuotaKiB):
+		err = refuse("CANNOT", "Only STORAGE and MESSAGE can be limited")
+	case limit != nil && (*limit == 0 || *limit > maxQuotaKiB) || messages != nil && (*messages == 0 || *messages > maxQuotaMessages):
 		err = refuse("CANNOT", "Limit out of range")
 	}
 	if err != nil {
 		return answer(s.failure(err, doingOther))
 	}
-	a.QuotaMiB = int64((limit + 1023) / 1024)
+	a.QuotaMiB, a.QuotaMessages = 0, 0 // resources that are not named lose their limits
+	if limit != nil {
+		a.QuotaMiB = int64((*limit + 1023) / 1024)
+	}
+	if messages != nil {
+		a.QuotaMessages = int64(*messages)
+	}
 	if err := s.srv.be.Directory.UpdateAccount(s.ctx, s.actor(), a); err != nil {
 		return answer(s.failure(err, doingOther))
 	}
@@ -156,6 +169,13 @@ func (s *session) tellQuota(dst []byte, a directory.Account, done string) result
 	if u.Quota > 0 {
 		dst = appendUint(append(dst, "STORAGE "...), kib(u.Octets))
 		dst = appendUint(append(dst, ' '), kib(u.Quota))
+	}
+	if u.QuotaMessages > 0 {
+		if u.Quota > 0 {
+			dst = append(dst, ' ')
+		}
+		dst = appendUint(append(dst, "MESSAGE "...), u.Messages)
+		dst = appendUint(append(dst, ' '), u.QuotaMessages)
 	}
 	if err := s.out(append(dst, ")\r\n"...)); err != nil {
 		return s.lost(err)

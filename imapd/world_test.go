@@ -59,6 +59,9 @@ func newWorld(t testing.TB, opt Options, flow func(*world) Workflow) *world {
 	w.store, err = mailstore.Open(t.Context(), w.db, blobs, mailstore.Options{Now: now, Quota: func(o mailstore.Owner) int64 {
 		a, _ := w.dir.Snapshot().Account(o.Account)
 		return a.QuotaMiB << 20
+	}, QuotaMessages: func(o mailstore.Owner) int64 {
+		a, _ := w.dir.Snapshot().Account(o.Account)
+		return a.QuotaMessages
 	}})
 	check(t, err)
 	w.dir, err = directory.Open(t.Context(), w.db, directory.Options{Secret: []byte("test"), Now: now})

@@ -84,7 +84,7 @@ func (c *cli) readPassword() (string, error) {
 
 func (c *cli) accountSet() *cobra.Command {
 	var req control.AccountSet
-	var quota int64
+	var quota, messages int64
 	cmd := &cobra.Command{
 		Use: "set LOGIN", Short: "Change an account; what is not given stays", Args: cobra.ExactArgs(1),
 		Example: `  vanthu account set chuyenvien1@soyte.dienbien.test --state locked`,
@@ -92,6 +92,9 @@ func (c *cli) accountSet() *cobra.Command {
 			req.Login = args[0]
 			if cmd.Flags().Changed("quota") {
 				req.QuotaMiB = &quota
+			}
+			if cmd.Flags().Changed("quota-messages") {
+				req.QuotaMessages = &messages
 			}
 			return answer(cmd, c, control.CallAccountSet, req, printMade)
 		}),
@@ -102,6 +105,7 @@ func (c *cli) accountSet() *cobra.Command {
 	f.StringVar(&req.Unit, "unit", "", "`unit` whose roles --role replaces")
 	f.StringSliceVar(&req.Roles, "role", nil, "`roles` in that unit")
 	f.Int64Var(&quota, "quota", 0, "quota in `MiB`; 0 is the default of the configuration")
+	f.Int64Var(&messages, "quota-messages", 0, "the `number` of messages that its mailboxes may hold; 0 is no limit")
 	return cmd
 }
 

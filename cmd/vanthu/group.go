@@ -173,6 +173,6 @@ func (c *cli) mailboxCmd() *cobra.Command {
 	}
 	list.Flags().StringVar(&req.Account, "account", "", "`login`")
 	list.Flags().StringVar(&req.Unit, "unit", "", "`unit`")
-	return parent("mailbox", "Mailboxes", list, c.mailboxACLCmd(), c.mailboxGrantCmd(), c.mailboxRevokeCmd(), c.mailboxSetCmd(),
+	return parent("mailbox", "Mailboxes", list, c.mailboxACLCmd(), c.mailboxGrantCmd(), c.mailboxRevokeCmd(), c.mailboxSetCmd(), c.mailboxQuotaCmd(),
 		c.mailboxRuleCmd(), c.mailboxSieveCmd())
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -88,6 +89,31 @@ the clerk. All begin with the common marks. With --seen shared the marks are com
 	}, &req.MailboxNamed)
 	cmd.Flags().StringVar(&req.Seen, "seen", "", "whose read marks: `shared` or per-user")
 	must(cmd.MarkFlagRequired("seen"))
+	return cmd
+}
+
+func (c *cli) mailboxQuotaCmd() *cobra.Command {
+	var req control.MailboxList
+	cmd := &cobra.Command{
+		Use: "quota", Short: "Show what the mailboxes of an account or a unit hold and may hold", Args: cobra.NoArgs,
+		Long: "Shows usage and limits; 'vanthu account set --quota MIB --quota-messages N' sets them.",
+		RunE: c.runs(func(cmd *cobra.Command, _ []string) error {
+			return answer(cmd, c, control.CallMailboxQuota, req, func(w io.Writer, q control.MailboxQuota) error {
+				limit := func(n int64) string {
+					if n == 0 {
+						return "none"
+					}
+					return strconv.FormatInt(n, 10)
+				}
+				return table(w, []string{"RESOURCE", "USED", "LIMIT"}, [][]string{
+					{"octets", strconv.FormatInt(q.Octets, 10), limit(q.QuotaOctets)},
+					{"messages", strconv.FormatInt(q.Messages, 10), limit(q.QuotaMessages)},
+				})
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&req.Account, "account", "", "`login`")
+	cmd.Flags().StringVar(&req.Unit, "unit", "", "`unit`")
 	return cmd
 }
 

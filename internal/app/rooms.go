@@ -115,7 +115,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 	if err != nil {
 		return nil, err
 	}
-	mailOptions := mailstore.Options{Quota: r.quota, Now: opt.Now, Log: opt.Log}
+	mailOptions := mailstore.Options{Quota: r.quota, QuotaMessages: r.quotaMessages, Now: opt.Now, Log: opt.Log}
 	if r.Files = filePool(cfg, opt); r.Files != nil {
 		mailOptions.Extract = attachmentText{r.Files}
 	}
@@ -211,6 +211,12 @@ func filePool(cfg *config.Config, opt Options) *extract.Pool {
 // Control answers the command line's calls in this process.
 func (r *Rooms) Control() *control.Service {
 	return control.NewService(r.Rooms, control.Options{Version: r.opt.Version, Now: r.opt.Now})
+}
+
+// quotaMessages gives how many messages an account may have; 0 is no limit.
+func (r *Rooms) quotaMessages(o mailstore.Owner) int64 {
+	a, _ := r.Directory.Snapshot().Account(o.Account)
+	return a.QuotaMessages
 }
 
 // quota gives the octets that an owner of mailboxes may use.

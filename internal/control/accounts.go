@@ -38,14 +38,15 @@ type AccountAdd struct {
 
 // AccountSet changes an account; what is nil or empty stays.
 type AccountSet struct {
-	Login        string   `json:"login"`
-	Name         string   `json:"name,omitempty"`
-	QuotaMiB     *int64   `json:"quota_mib,omitempty"`
-	State        string   `json:"state,omitempty"` // active, locked, disabled
-	Unit         string   `json:"unit,omitempty"`  // with Roles: replaces the roles in this unit
-	Roles        []string `json:"roles,omitempty"`
-	Password     string   `json:"password,omitempty"`
-	MakePassword bool     `json:"make_password,omitempty"`
+	Login         string   `json:"login"`
+	Name          string   `json:"name,omitempty"`
+	QuotaMiB      *int64   `json:"quota_mib,omitempty"`
+	QuotaMessages *int64   `json:"quota_messages,omitempty"` // 0: no limit
+	State         string   `json:"state,omitempty"`          // active, locked, disabled
+	Unit          string   `json:"unit,omitempty"`           // with Roles: replaces the roles in this unit
+	Roles         []string `json:"roles,omitempty"`
+	Password      string   `json:"password,omitempty"`
+	MakePassword  bool     `json:"make_password,omitempty"`
 }
 
 // AccountMade is an account with the password that was made for it, which is
@@ -144,13 +145,16 @@ func (s *Service) accountSet(ctx context.Context, req AccountSet, _ Progress) (a
 	if err != nil {
 		return nil, err
 	}
-	if req.Name != "" || req.QuotaMiB != nil {
+	if req.Name != "" || req.QuotaMiB != nil || req.QuotaMessages != nil {
 		next := a
 		if req.Name != "" {
 			next.Name = req.Name
 		}
 		if req.QuotaMiB != nil {
 			next.QuotaMiB = *req.QuotaMiB
+		}
+		if req.QuotaMessages != nil {
+			next.QuotaMessages = *req.QuotaMessages
 		}
 		if err := s.Directory.UpdateAccount(ctx, actor(), next); err != nil {
 			return nil, err

@@ -14,6 +14,7 @@ const (
 	CallMailboxRights = "mailbox.acl"   // MailboxNamed → MailboxRights
 	CallMailboxGrant  = "mailbox.grant" // MailboxGrant → MailboxGranted
 	CallMailboxSet    = "mailbox.set"   // MailboxSet → []MailboxChanged
+	CallMailboxQuota  = "mailbox.quota" // MailboxList → MailboxQuota
 )
 
 // MailboxSet changes settings of a mailbox and of all below it; without a name
@@ -167,4 +168,22 @@ func (s *Service) mailboxGrant(ctx context.Context, req MailboxGrant, _ Progress
 		return nil, err
 	}
 	return MailboxGranted{To: ch.Identifier(snap), Before: before.Letters(), After: after.Letters()}, nil
+}
+
+// MailboxQuota is what an owner's mailboxes hold and may hold; a limit of 0 is
+// none.
+type MailboxQuota struct {
+	Octets        int64 `json:"octets"`
+	QuotaOctets   int64 `json:"quota_octets"`
+	Messages      int64 `json:"messages"`
+	QuotaMessages int64 `json:"quota_messages"`
+}
+
+func (s *Service) mailboxQuota(ctx context.Context, req MailboxList, _ Progress) (any, error) {
+	o, err := s.owner(req.Account, req.Unit)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.Mail.Usage(ctx, o)
+	return MailboxQuota{u.Octets, u.Quota, u.Messages, u.QuotaMessages}, err
 }

@@ -99,6 +99,7 @@ func calls() map[string]call {
 		CallMailboxRights:  on((*Service).mailboxRights),
 		CallMailboxGrant:   on((*Service).mailboxGrant),
 		CallMailboxSet:     on((*Service).mailboxSet),
+		CallMailboxQuota:   on((*Service).mailboxQuota),
 		CallDocumentList:   on((*Service).documentList),
 		CallDocumentShow:   on((*Service).documentShow),
 		CallDocumentAct:    on((*Service).documentAct),

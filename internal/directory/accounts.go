@@ -13,7 +13,7 @@ import (
 
 const (
 	qInsertAccount = `INSERT INTO account (login, name, state, quota_mib, created_us) VALUES ($1, $2, $3, $4, $5) RETURNING id`
-	qUpdateAccount = `UPDATE account SET name = $1, quota_mib = $2 WHERE id = $3`
+	qUpdateAccount = `UPDATE account SET name = $1, quota_mib = $2, quota_messages = $3 WHERE id = $4`
 	qSetState      = `UPDATE account SET state = $1, successor = '', vacated_us = 0 WHERE id = $2`
 	qVacate        = `UPDATE account SET state = 'disabled', successor = $1, vacated_us = $2 WHERE id = $3`
 	qInsertRole    = `INSERT INTO account_role (account_id, unit_id, role) VALUES ($1, $2, $3)`
@@ -223,16 +223,22 @@ func (d *Directory) UpdateAccount(ctx context.Context, actor journal.Actor, a Ac
 		if err := checkName(name); err != nil {
 			return err
 		}
+		if a.QuotaMessages < 0 || a.QuotaMessages > maxQuotaMessages {
+			return invalid(fault.Text{
+				EN: "quota must be between 0 and 1000000000 messages", VI: "hạn mức phải từ 0 đến 1000000000 thư",
+			})
+		}
 		return checkQuota(a.QuotaMiB)
 	}
 	return d.change(ctx, check, func(tx *sqldb.Tx) error {
-		if _, err := tx.Exec(ctx, qUpdateAccount, name, a.QuotaMiB, a.ID); err != nil {
+		if _, err := tx.Exec(ctx, qUpdateAccount, name, a.QuotaMiB, a.QuotaMessages, a.ID); err != nil {
 			return fmt.Errorf("update account: %w", err)
 		}
 		return d.recordAccount(ctx, tx, actor, "account.updated", was, struct {
-			QuotaMiB int64 `json:"quota_mib"`
-			Renamed  bool  `json:"renamed"`
-		}{a.QuotaMiB, name != was.Name})
+			QuotaMiB      int64 `json:"quota_mib"`
+			QuotaMessages int64 `json:"quota_messages,omitempty"`
+			Renamed       bool  `json:"renamed"`
+		}{a.QuotaMiB, a.QuotaMessages, name != was.Name})
 	})
 }
 

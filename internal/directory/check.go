@@ -13,11 +13,12 @@ import (
 )
 
 const (
-	maxName      = 200 // characters of a name
-	maxShortName = 64
-	maxCode      = 35 // QĐ 20/2020/QĐ-TTg
-	maxQuotaMiB  = 1 << 20
-	maxMembers   = 5000
+	maxName          = 200 // characters of a name
+	maxShortName     = 64
+	maxCode          = 35 // QĐ 20/2020/QĐ-TTg
+	maxQuotaMiB      = 1 << 20
+	maxQuotaMessages = 1_000_000_000
+	maxMembers       = 5000
 )
 
 func invalid(t fault.Text) error  { return fault.New(fault.Invalid, t) }

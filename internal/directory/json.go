@@ -84,12 +84,13 @@ func (u *Unit) UnmarshalJSON(b []byte) error {
 }
 
 type accountJSON struct {
-	ID       AccountID    `json:"id"`
-	Login    written      `json:"login"`
-	Name     string       `json:"name"`
-	Roles    []Assignment `json:"roles"`
-	QuotaMiB int64        `json:"quota_mib"`
-	State    State        `json:"state"`
+	ID            AccountID    `json:"id"`
+	Login         written      `json:"login"`
+	Name          string       `json:"name"`
+	Roles         []Assignment `json:"roles"`
+	QuotaMiB      int64        `json:"quota_mib"`
+	QuotaMessages int64        `json:"quota_messages,omitempty"`
+	State         State        `json:"state"`
 
 	Successor written   `json:"successor,omitzero"`
 	Vacated   time.Time `json:"vacated,omitzero"`
@@ -101,7 +102,7 @@ func (a Account) MarshalJSON() ([]byte, error) {
 	if roles == nil {
 		roles = []Assignment{}
 	}
-	return json.Marshal(accountJSON{a.ID, written(a.Login), a.Name, roles, a.QuotaMiB, a.State, written(a.Successor), a.Vacated})
+	return json.Marshal(accountJSON{a.ID, written(a.Login), a.Name, roles, a.QuotaMiB, a.QuotaMessages, a.State, written(a.Successor), a.Vacated})
 }
 
 // UnmarshalJSON reads what MarshalJSON gives.
@@ -110,7 +111,7 @@ func (a *Account) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*a = Account{j.ID, mail.Address(j.Login), j.Name, j.Roles, j.QuotaMiB, j.State, mail.Address(j.Successor), j.Vacated}
+	*a = Account{j.ID, mail.Address(j.Login), j.Name, j.Roles, j.QuotaMiB, j.QuotaMessages, j.State, mail.Address(j.Successor), j.Vacated}
 	return nil
 }
 

@@ -17,7 +17,7 @@ const (
 	qUnits      = `SELECT id, code, name, short_name, kind, coalesce(parent_id, 0), from_us, to_us, address, catch_all FROM unit ORDER BY code, from_us, id`
 	qLegacy     = `SELECT unit_id, code FROM unit_code_legacy ORDER BY unit_id, code`
 	qSuccessors = `SELECT unit_id, successor_id FROM unit_successor ORDER BY unit_id, ordinal`
-	qAccounts   = `SELECT a.id, a.login, a.name, a.state, a.quota_mib, a.successor, a.vacated_us, coalesce(c.scheme, ''), coalesce(c.secret, ''), coalesce(c.scram, ''), coalesce(c.changed_us, 0)
+	qAccounts   = `SELECT a.id, a.login, a.name, a.state, a.quota_mib, a.quota_messages, a.successor, a.vacated_us, coalesce(c.scheme, ''), coalesce(c.secret, ''), coalesce(c.scram, ''), coalesce(c.changed_us, 0)
 		FROM account a LEFT JOIN credential c ON c.account_id = a.id ORDER BY a.login`
 	qRoles   = `SELECT account_id, unit_id, role FROM account_role ORDER BY account_id, unit_id, role`
 	qGroups  = `SELECT id, address, name, post FROM mail_group ORDER BY address`
@@ -121,7 +121,7 @@ func (s *Snapshot) loadAccounts(ctx context.Context, r sqldb.Reader) error {
 		var c credential
 		var login, successor string
 		var changed, vacated int64
-		if err := scan(&a.ID, &login, &a.Name, &a.State, &a.QuotaMiB, &successor, &vacated, &c.scheme, &c.secret, &c.scram, &changed); err != nil {
+		if err := scan(&a.ID, &login, &a.Name, &a.State, &a.QuotaMiB, &a.QuotaMessages, &successor, &vacated, &c.scheme, &c.secret, &c.scram, &changed); err != nil {
 			return err
 		}
 		a.Login, c.changed = stored(login), sqldb.Time(changed)

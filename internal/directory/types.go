@@ -84,7 +84,9 @@ type Account struct {
 	Name     string       // as shown to others
 	Roles    []Assignment
 	QuotaMiB int64 // 0: the default of the configuration
-	State    State
+	// QuotaMessages is how many messages its mailboxes may hold; 0: no limit.
+	QuotaMessages int64
+	State         State
 	// Successor gets the mail of an account that was vacated; its sender is
 	// told. The account is disabled then. Zero when it was not.
 	Successor mail.Address

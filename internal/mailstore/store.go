@@ -21,13 +21,16 @@ type Options struct {
 	InlineLimit  int               // bodies of up to this many octets lie in the row; 0 means 96 KiB
 	DefaultQuota int64             // octets of an account; 0 means no limit; units have none
 	Quota        func(Owner) int64 // octets of one owner, 0 for no limit; nil means DefaultQuota; called on the writer's goroutine
-	HotMessages  int               // entries of mailboxes kept in memory though nobody has them open; 0 means 2,000,000 (about 90 MB)
-	CacheOctets  int64             // stored structures kept in memory; 0 means 64 MiB
-	SearchOctets int64             // texts kept in memory for SEARCH; 0 means 64 MiB
-	Extract      Extractor         // of the text of attachments such as PDF; nil means none: they are found by name
-	Limits       mail.Limits       // of the scan of incoming messages
-	Now          func() time.Time  // nil means time.Now
-	Log          *slog.Logger      // nil discards
+	// QuotaMessages gives how many messages an owner may have, 0 for no limit;
+	// nil means none; called on the writer's goroutine.
+	QuotaMessages func(Owner) int64
+	HotMessages   int              // entries of mailboxes kept in memory though nobody has them open; 0 means 2,000,000 (about 90 MB)
+	CacheOctets   int64            // stored structures kept in memory; 0 means 64 MiB
+	SearchOctets  int64            // texts kept in memory for SEARCH; 0 means 64 MiB
+	Extract       Extractor        // of the text of attachments such as PDF; nil means none: they are found by name
+	Limits        mail.Limits      // of the scan of incoming messages
+	Now           func() time.Time // nil means time.Now
+	Log           *slog.Logger     // nil discards
 }
 
 // Store is the open mail store. All methods may be called concurrently; those
@@ -157,6 +160,16 @@ func (s *Store) quota(o Owner) int64 {
 		return math.MaxInt64
 	}
 	return n
+}
+
+// quotaMessages gives how many messages o may have.
+func (s *Store) quotaMessages(o Owner) int64 {
+	if s.opt.QuotaMessages != nil {
+		if n := s.opt.QuotaMessages(o); n > 0 {
+			return n
+		}
+	}
+	return math.MaxInt64
 }
 
 // pending is what one transaction has done so far, to be shown to the rest of

@@ -15,6 +15,8 @@ type Usage struct {
 	Octets   int64
 	Messages int64
 	Quota    int64 // octets; 0 for no limit
+
+	QuotaMessages int64 // 0 for no limit
 }
 
 const qUsage = `SELECT octets, messages FROM usage WHERE account_id = $1 AND unit_id = $2`
@@ -24,6 +26,9 @@ const qUsage = `SELECT octets, messages FROM usage WHERE account_id = $1 AND uni
 func (s *Store) Usage(ctx context.Context, o Owner) (u Usage, err error) {
 	if q := s.quota(o); q != math.MaxInt64 {
 		u.Quota = q
+	}
+	if q := s.quotaMessages(o); q != math.MaxInt64 {
+		u.QuotaMessages = q
 	}
 	err = s.db.View(ctx, func(r sqldb.Reader) error {
 		err := r.QueryRow(ctx, qUsage, int64(o.Account), int64(o.Unit)).Scan(&u.Octets, &u.Messages)
@@ -40,7 +45,7 @@ func (s *Store) Usage(ctx context.Context, o Owner) (u Usage, err error) {
 
 const qUse = `
 UPDATE usage SET octets = octets + $1, messages = messages + $2
-WHERE account_id = $3 AND unit_id = $4 AND octets + $1 <= $5`
+WHERE account_id = $3 AND unit_id = $4 AND octets + $1 <= $5 AND messages + $2 <= $6`
 
 // use adds to what o uses; [ErrOverQuota] leaves it as it was.
 func (s *Store) use(ctx context.Context, tx *sqldb.Tx, o Owner, octets, messages int64) error {
@@ -48,7 +53,11 @@ func (s *Store) use(ctx context.Context, tx *sqldb.Tx, o Owner, octets, messages
 	if octets > 0 {
 		limit = s.quota(o)
 	}
-	n, err := tx.Exec(ctx, qUse, octets, messages, int64(o.Account), int64(o.Unit), limit)
+	most := int64(math.MaxInt64)
+	if messages > 0 {
+		most = s.quotaMessages(o)
+	}
+	n, err := tx.Exec(ctx, qUse, octets, messages, int64(o.Account), int64(o.Unit), limit, most)
 	if err != nil {
 		return fmt.Errorf("count usage: %w", err)
 	}
