@@ -29,6 +29,7 @@ type session struct {
 	grant    directory.Grant    // what it rests on
 	seen     *directory.Snapshot
 	seenACL  *mailstore.ACL
+	turn     time.Time // when rights change by themselves; zero: never
 	key      sessionKey
 	failures int
 	wide     bool // UTF-8 in quoted strings enabled: UTF8=ACCEPT or IMAP4rev2
@@ -110,9 +111,10 @@ func (s *session) authenticate(cred credentials) (directory.Grant, error) {
 // When others of the rights on it have changed, the client is told (RFC 4314, section 5.1.1).
 func (s *session) stillAllowed() bool {
 	now, acl := s.srv.be.Directory.Snapshot(), s.srv.be.Store.ACL()
-	if now == s.seen && acl == s.seenACL {
+	if now == s.seen && acl == s.seenACL && (s.turn.IsZero() || s.srv.opt.Now().Before(s.turn)) {
 		return true
 	}
+	turn := now.NextTurn() // before anything is looked at
 	if !now.StillValid(s.grant) {
 		return false
 	}
@@ -125,7 +127,7 @@ func (s *session) stillAllowed() bool {
 			_ = s.out(lines) // a broken connection shows at the next read
 		}
 	}
-	s.seen, s.seenACL = now, acl
+	s.seen, s.seenACL, s.turn = now, acl, turn
 	return true
 }
 

@@ -16,6 +16,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,7 +48,8 @@ type world struct {
 	ids   map[string]directory.AccountID
 	pass  map[string]string
 	addr  string
-	tls   *tls.Config // of a client
+	tls   *tls.Config  // of a client
+	later atomic.Int64 // nanoseconds after start
 }
 
 func newWorld(t testing.TB, opt Options, flow func(*world) Workflow) *world {
@@ -55,7 +57,7 @@ func newWorld(t testing.TB, opt Options, flow func(*world) Workflow) *world {
 	w := &world{t: t, db: sqldbtest.Open(t), ids: map[string]directory.AccountID{}, pass: map[string]string{}}
 	blobs, err := blob.Open(blob.Options{Dir: t.TempDir()})
 	check(t, err)
-	now := func() time.Time { return start }
+	now := func() time.Time { return start.Add(time.Duration(w.later.Load())) }
 	w.store, err = mailstore.Open(t.Context(), w.db, blobs, mailstore.Options{Now: now, Quota: func(o mailstore.Owner) int64 {
 		a, _ := w.dir.Snapshot().Account(o.Account)
 		return a.QuotaMiB << 20

@@ -16,7 +16,8 @@ import (
 func (c *cli) accountCmd() *cobra.Command {
 	return parent("account", "Accounts of people",
 		c.accountList(), c.accountAdd(), c.accountSet(), c.accountPassword(), c.appPasswordCmd(), c.accountImport(),
-		c.accountVacate(), c.accountRuleCmd(), c.accountSieveCmd(), c.vacationCmd())
+		c.accountVacate(), c.accountRuleCmd(), c.accountSieveCmd(), c.vacationCmd(),
+		c.accountDelegate(), c.accountDelegations(), c.accountUndelegate())
 }
 
 func (c *cli) accountList() *cobra.Command {

@@ -122,6 +122,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 	if r.Mail, err = mailstore.Open(ctx, r.DB, blobs, mailOptions); err != nil {
 		return nil, err
 	}
+	r.Directory.OnTurn(r.Mail.WakeAll)
 	r.Documents = docstore.New(docstore.Options{Now: opt.Now})
 	if r.Rules, err = rules.Open(ctx, r.DB, rules.Options{
 		Now:        opt.Now,

@@ -63,6 +63,7 @@ type Directory struct {
 	login       *login
 	verifier    Verifier
 	seals       seals
+	told        []func() // of turns of delegations
 }
 
 // Open reads the directory of db.

@@ -31,7 +31,7 @@ func load(ctx context.Context, db *sqldb.DB, now func() time.Time) (*Snapshot, e
 	s := &Snapshot{now: now}
 	err := db.View(ctx, func(r sqldb.Reader) error {
 		for _, part := range []func(context.Context, sqldb.Reader) error{
-			s.loadDomains, s.loadUnits, s.loadAccounts, s.loadAppPasswords, s.loadGroups, s.loadAliases,
+			s.loadDomains, s.loadUnits, s.loadAccounts, s.loadAppPasswords, s.loadGroups, s.loadAliases, s.loadDelegations,
 		} {
 			if err := part(ctx, r); err != nil {
 				return err
@@ -262,6 +262,12 @@ func (s *Snapshot) index() {
 		s.byAddress[fold(a.Login)] = place{TargetAccount, i}
 		for _, as := range a.Roles {
 			s.members[as.Unit] = append(s.members[as.Unit], Member{Account: a.ID, Role: as.Role})
+		}
+	}
+	s.delegatedTo = make(map[AccountID][]int, len(s.delegations))
+	for i := range s.delegations {
+		if d := &s.delegations[i]; d.State != DelegationRevoked {
+			s.delegatedTo[d.To] = append(s.delegatedTo[d.To], i)
 		}
 	}
 	s.admins = s.findAdmins()

@@ -22,6 +22,9 @@ type Snapshot struct {
 	aliases  []Alias
 	domains  []Domain
 
+	delegations []Delegation
+	delegatedTo map[AccountID][]int // places in delegations
+
 	unitAt    map[UnitID]int
 	accountAt map[AccountID]int
 	groupAt   map[GroupID]int
@@ -148,12 +151,13 @@ func (s *Snapshot) GroupByAddress(a mail.Address) (Group, bool) {
 func (s *Snapshot) MembersOf(unit UnitID) []Member { return s.members[unit] }
 
 // AccountsOf returns the accounts that have any role in the unit and are not
-// disabled, by login.
+// disabled, by login, and behind them those that act for others.
 func (s *Snapshot) AccountsOf(unit UnitID) []AccountID {
 	return s.accountsWith(unit, func(Role) bool { return true })
 }
 
-// ClerksOf returns the clerks of the unit that are not disabled, by login.
+// ClerksOf returns the clerks of the unit that are not disabled, by login, and
+// behind them those that act for others.
 func (s *Snapshot) ClerksOf(unit UnitID) []AccountID {
 	return s.accountsWith(unit, func(r Role) bool { return r == RoleClerk })
 }
@@ -168,16 +172,30 @@ func (s *Snapshot) accountsWith(unit UnitID, fits func(Role) bool) []AccountID {
 			out = append(out, m.Account)
 		}
 	}
+	for i := range s.delegations {
+		d := &s.delegations[i]
+		if d.Unit == unit && fits(d.Role) && !slices.Contains(out, d.To) {
+			if _, acting := s.Acting(d.To, unit, d.Role); acting {
+				out = append(out, d.To)
+			}
+		}
+	}
 	return out
 }
 
 // HasRole tells whether the account is active and has the role in the unit, or in the
-// whole province.
+// whole province, by itself or at this moment for somebody else, see
+// [Snapshot.Acting].
 func (s *Snapshot) HasRole(account AccountID, unit UnitID, role Role) bool {
 	a, ok := s.Account(account)
-	return ok && a.State == Active && slices.ContainsFunc(a.Roles, func(r Assignment) bool {
-		return r.Role == role && (r.Unit == unit || r.Unit == 0)
-	})
+	if !ok || a.State != Active {
+		return false
+	}
+	if a.own(unit, role) {
+		return true
+	}
+	_, acting := s.delegated(account, unit, role)
+	return acting
 }
 
 // StillValid tells whether a session that g opened may go on: the account is

@@ -332,3 +332,17 @@ func loadVersion(ctx context.Context, r sqldb.Reader, id MailboxID) (*Version, e
 	v.index()
 	return v, nil
 }
+
+// WakeAll calls all listeners as if everything had changed: rights that others
+// keep, such as roles, are other ones now.
+func (s *Store) WakeAll() {
+	s.hot.listenMu.Lock()
+	defer s.hot.listenMu.Unlock()
+	for t := range s.hot.listen {
+		s.hot.dirty[t] = struct{}{}
+	}
+	if len(s.hot.dirty) > 0 && !s.hot.waking {
+		s.hot.waking = true
+		go s.hot.round()
+	}
+}

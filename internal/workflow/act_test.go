@@ -11,6 +11,7 @@ import (
 	"vanthu/internal/directory"
 	"vanthu/internal/edoc"
 	"vanthu/internal/fault"
+	"vanthu/internal/journal"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/workflow"
@@ -277,4 +278,34 @@ func TestNewRefusesNonsense(t *testing.T) {
 	if _, err := workflow.New(p.db, p.dir, p.boxes, p.docs, workflow.Options{TrackingInterval: -1}); err == nil {
 		t.Error("New with a negative interval: no error")
 	}
+}
+
+// Who acts for the clerk may what the clerk may, and the journal names both.
+func TestActingClerk(t *testing.T) {
+	p := newProvince(t, 1, morning, workflow.Options{})
+	id := p.send("xa01").Dispatches[0].ID
+	deputy := p.account(directory.RoleStaff, "xa01")
+	if _, err := p.flow.Do(t.Context(), deputy, docstore.SourceCLI, id, workflow.Act{Event: docstore.EventRegister}); fault.KindOf(err) != fault.Denied {
+		t.Fatalf("without delegation: %v, want it denied", err)
+	}
+	_, err := p.dir.Delegate(t.Context(), journal.System("test"), directory.Delegation{
+		From: p.clerk("xa01"), To: deputy, Unit: p.unit("xa01").ID, Role: directory.RoleClerk, Start: morning.Add(-time.Hour), End: morning.AddDate(0, 0, 7),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.flow.Do(t.Context(), deputy, docstore.SourceCLI, id, workflow.Act{Event: docstore.EventRegister}); err != nil {
+		t.Fatal(err)
+	}
+	p.view(func(ctx context.Context, r sqldb.Reader) error {
+		evs, err := docstore.Events(ctx, r, id)
+		if err != nil {
+			return err
+		}
+		if got, want := evs[1].Actor.Name, " thay mặt vanthu@xa01."+domain; !strings.HasSuffix(got, want) || strings.HasPrefix(got, "vanthu@") {
+			t.Errorf("actor = %q, want who acts and %q", got, want)
+		}
+		return nil
+	})
+	p.verify()
 }

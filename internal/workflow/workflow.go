@@ -132,18 +132,25 @@ func (w *Workflow) deed(actor directory.AccountID, src docstore.Source) (*deed, 
 	return &deed{w: w, units: units, actor: a, src: src}, nil
 }
 
-func (b *deed) journalActor() journal.Actor {
-	return journal.Actor{Kind: journal.ActorAccount, ID: int64(b.actor.ID), Name: b.actor.Login.String()}
+// journalActor names who acts, and when he does so by delegation the other person too.
+func (b *deed) journalActor(unit directory.UnitID, role directory.Role) journal.Actor {
+	name := b.actor.Login.String()
+	if d, acting := b.units.Acting(b.actor.ID, unit, role); acting {
+		from, _ := b.units.Account(d.From)
+		name += " thay mặt " + from.Login.String()
+	}
+	return journal.Actor{Kind: journal.ActorAccount, ID: int64(b.actor.ID), Name: name}
 }
 
 // perform carries act out on d. When it refuses ([isRefusal]) it has not
 // changed anything.
 func (b *deed) perform(ctx context.Context, tx *sqldb.Tx, d docstore.Dispatch, act Act) (docstore.Dispatch, error) {
 	unit, _ := b.units.Unit(d.To)
-	if err := b.may(unit, d.To, act.Event); err != nil {
+	role, err := b.may(unit, d.To, act.Event)
+	if err != nil {
 		return d, err
 	}
-	changed, ev, err := b.w.docs.Transition(ctx, tx, b.journalActor(), d.ID, docstore.Act{
+	changed, ev, err := b.w.docs.Transition(ctx, tx, b.journalActor(d.To, role), d.ID, docstore.Act{
 		Event: act.Event, Reason: act.Reason, Note: act.Note, Recipient: unit.Name, Source: b.src,
 	})
 	if err != nil {
@@ -220,9 +227,9 @@ func (w *Workflow) folder(
 	return id, nil
 }
 
-// may checks the role: only clerks keep registers; work may be begun by those
+// may checks the role and gives the one that counts: only clerks keep registers; work may be begun by those
 // who do it too. edoc.md §4.4.
-func (b *deed) may(unit directory.Unit, id directory.UnitID, e docstore.Event) error {
+func (b *deed) may(unit directory.Unit, id directory.UnitID, e docstore.Event) (directory.Role, error) {
 	roles := []directory.Role{directory.RoleClerk}
 	who := fault.Text{EN: "only a clerk of", VI: "chỉ văn thư của"}
 	if e == docstore.EventStart {
@@ -231,7 +238,7 @@ func (b *deed) may(unit directory.Unit, id directory.UnitID, e docstore.Event) e
 	}
 	for _, r := range roles {
 		if b.units.HasRole(b.actor.ID, id, r) {
-			return nil
+			return r, nil
 		}
 	}
 	name := unit.Name
@@ -239,7 +246,7 @@ func (b *deed) may(unit directory.Unit, id directory.UnitID, e docstore.Event) e
 		name = "đơn vị nhận"
 	}
 	what := eventName(e)
-	return fault.New(fault.Denied, fault.Text{
+	return "", fault.New(fault.Denied, fault.Text{
 		EN: fmt.Sprintf("%s %s may %s", who.EN, name, what.EN),
 		VI: fmt.Sprintf("%s %s được %s", who.VI, name, what.VI),
 	})
