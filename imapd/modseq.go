@@ -103,9 +103,12 @@ func (s *session) goneFrom(b *box, set mailstore.UIDSet, since mailstore.ModSeq)
 	if len(set) == 0 {
 		return nil, nil
 	}
-	gone, err := s.srv.be.Store.Vanished(s.ctx, b.id, since, set)
-	if err != nil {
+	gone, complete, err := s.srv.be.Store.VanishedSince(s.ctx, b.id, since, set)
+	switch {
+	case err != nil:
 		return nil, err
+	case !complete: // all that is not there may be told to be gone (RFC 7162, section 3.2.5.2)
+		return b.missing(set), nil
 	}
 	var list []mailstore.UID
 	for uid := range gone.All() {

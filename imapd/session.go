@@ -115,6 +115,9 @@ func (s *session) stillAllowed() bool {
 		return true
 	}
 	turn := now.NextTurn() // before anything is looked at
+	if at := acl.NextTurn(); turn.IsZero() || !at.IsZero() && at.Before(turn) {
+		turn = at
+	}
 	if !now.StillValid(s.grant) {
 		return false
 	}

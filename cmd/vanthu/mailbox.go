@@ -25,9 +25,9 @@ func (c *cli) mailboxACLCmd() *cobra.Command {
 			return answer(cmd, c, control.CallMailboxRights, m, func(w io.Writer, acl control.MailboxRights) error {
 				rows := make([][]string, len(acl.Grants))
 				for i, g := range acl.Grants {
-					rows[i] = []string{g.To, g.Rights}
+					rows[i] = []string{g.To, g.Rights, g.First, g.Last}
 				}
-				return table(w, []string{"WHO", "RIGHTS"}, rows)
+				return table(w, []string{"WHO", "RIGHTS", "FROM", "UNTIL"}, rows)
 			})
 		}),
 	}, &m)
@@ -35,17 +35,21 @@ func (c *cli) mailboxACLCmd() *cobra.Command {
 
 func (c *cli) mailboxGrantCmd() *cobra.Command {
 	var req control.MailboxGrant
-	return mailboxFlags(&cobra.Command{
+	cmd := mailboxFlags(&cobra.Command{
 		Use: "grant MAILBOX WHO RIGHTS", Short: "Give an account, a role in a unit, or anyone rights on a mailbox",
 		Long: `Adds rights on a mailbox to those that WHO has. WHO is a login, "anyone", or a role in a unit: '$vanthu@SYT'.
 RIGHTS are letters of RFC 4314: l see, r read, s mark as read, w set other flags, i put messages in, k make mailboxes
-below, x delete or rename, t mark as deleted, e expunge, a see and change the rights.`,
+below, x delete or rename, t mark as deleted, e expunge, a see and change the rights.
+With --until they hold for whole days at +07:00, the first and the last included, beside what WHO has without end.`,
 		Args: cobra.ExactArgs(3),
 		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
 			req.Name, req.To, req.Rights, req.Op = args[0], args[1], args[2], "add"
 			return c.changeRights(cmd, req)
 		}),
 	}, &req.MailboxNamed)
+	cmd.Flags().StringVar(&req.First, "from", "", "first `date`, such as 2026-12-01; none is today")
+	cmd.Flags().StringVar(&req.Last, "until", "", "last `date`; none is without end")
+	return cmd
 }
 
 func (c *cli) mailboxRevokeCmd() *cobra.Command {

@@ -351,3 +351,13 @@ func (r *Rooms) EnsureDomains(ctx context.Context) error {
 	}
 	return r.ensureKeys(ctx)
 }
+
+// trim removes what would grow without end: tombstones and dead parts of the
+// text index.
+func (r *Rooms) trim(ctx context.Context) error {
+	_, err := r.Mail.TrimTombstones(ctx)
+	if err == nil {
+		_, err = r.Mail.CompactIndex(ctx)
+	}
+	return err
+}

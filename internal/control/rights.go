@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"vanthu/internal/fault"
 	"vanthu/internal/mailstore"
@@ -75,6 +76,8 @@ type MailboxRights struct {
 type MailboxRight struct {
 	To     string `json:"to"`
 	Rights string `json:"rights"`
+	First  string `json:"first,omitempty"` // of rights for a time
+	Last   string `json:"last,omitempty"`
 }
 
 // MailboxGrant changes what somebody may do with a mailbox.
@@ -83,6 +86,10 @@ type MailboxGrant struct {
 	To     string `json:"to"` // a login, "anyone", "$vanthu@SYT"
 	Rights string `json:"rights"`
 	Op     string `json:"op,omitempty"` // "" sets, "add" adds, "remove" takes away
+	// First and Last are the days on which the rights hold, such as 2026-12-31,
+	// beside those without end; "" for both: without end. Only with "add".
+	First string `json:"first,omitempty"`
+	Last  string `json:"last,omitempty"`
 }
 
 // MailboxGranted is what the change made of the rights.
@@ -128,8 +135,13 @@ func (s *Service) mailboxRights(ctx context.Context, req MailboxNamed, _ Progres
 	}
 	snap := s.Directory.Snapshot()
 	out := MailboxRights{Name: m.Name, Grants: []MailboxRight{}}
-	for _, g := range s.Mail.ACL().Grants(&m) {
+	for _, g := range s.Mail.ACL().Given(&m) {
 		out.Grants = append(out.Grants, MailboxRight{To: g.Identifier(snap), Rights: g.Rights.Letters()})
+	}
+	for _, g := range s.Mail.ACL().Dated(m.ID) {
+		out.Grants = append(out.Grants, MailboxRight{
+			g.Identifier(snap), g.Rights.Letters(), g.Start.In(vietnam).Format(time.DateOnly), g.End.In(vietnam).AddDate(0, 0, -1).Format(time.DateOnly),
+		})
 	}
 	return out, nil
 }
@@ -163,11 +175,31 @@ func (s *Service) mailboxGrant(ctx context.Context, req MailboxGrant, _ Progress
 			VI: fmt.Sprintf("quyền %q không hợp lệ: chỉ dùng các chữ lrswipkxtea", req.Rights),
 		})
 	}
+	if req.First != "" || req.Last != "" {
+		return s.grantFor(ctx, m.ID, req, ch)
+	}
 	before, after, err := s.Mail.ChangeRights(ctx, actor(), snap, m.ID, ch)
 	if err != nil {
 		return nil, err
 	}
 	return MailboxGranted{To: ch.Identifier(snap), Before: before.Letters(), After: after.Letters()}, nil
+}
+
+// grantFor gives rights for some days.
+func (s *Service) grantFor(ctx context.Context, id mailstore.MailboxID, req MailboxGrant, ch mailstore.RightsChange) (any, error) {
+	if ch.Op != mailstore.AddRights || req.Last == "" {
+		return nil, fault.Newf(fault.Invalid, "rights for a time are added, and need their last day")
+	}
+	start, end, err := s.days(req.First, req.Last)
+	if err != nil {
+		return nil, err
+	}
+	snap := s.Directory.Snapshot()
+	g := mailstore.DatedGrant{Grant: mailstore.Grant{Grantee: ch.Grantee, Rights: ch.Rights}, Start: start, End: end}
+	if err := s.Mail.GrantFor(ctx, actor(), snap, id, g); err != nil {
+		return nil, err
+	}
+	return MailboxGranted{To: ch.Identifier(snap), After: ch.Rights.Letters()}, nil
 }
 
 // MailboxQuota is what an owner's mailboxes hold and may hold; a limit of 0 is

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"vanthu/internal/directory"
 	"vanthu/internal/fault"
@@ -38,15 +39,17 @@ type shared struct {
 // number of goroutines may ask it. Another pointer means that rights may be
 // other ones.
 type ACL struct {
+	now    func() time.Time
 	given  map[MailboxID]shared
+	dated  map[MailboxID]timed
 	owners map[Owner]map[Grantee]struct{} // who was given anything by whom
 }
 
 // ACL gives the rights as they are now.
 func (s *Store) ACL() *ACL { return s.acl.Load() }
 
-func newACL(given map[MailboxID]shared) *ACL {
-	a := &ACL{given: given, owners: map[Owner]map[Grantee]struct{}{}}
+func newACL(now func() time.Time, given map[MailboxID]shared, dated map[MailboxID]timed) *ACL {
+	a := &ACL{now: now, given: given, dated: dated, owners: map[Owner]map[Grantee]struct{}{}}
 	for _, sh := range given {
 		for _, g := range sh.grants {
 			if g.Rights == NoRights {
@@ -65,6 +68,19 @@ func newACL(given map[MailboxID]shared) *ACL {
 // owns it: what was given, and the defaults of a unit that nobody has changed.
 // Nobody in it has no rights.
 func (a *ACL) Grants(m *Mailbox) []Grant {
+	list := a.Given(m)
+	for _, g := range a.dated[m.ID].holding(a.now()) {
+		if i := slices.IndexFunc(list, func(o Grant) bool { return o.Grantee == g.Grantee }); i >= 0 {
+			list[i].Rights |= g.Rights
+		} else {
+			list = append(list, g.Grant)
+		}
+	}
+	return list
+}
+
+// Given is [ACL.Grants] without what is given for a time.
+func (a *ACL) Given(m *Mailbox) []Grant {
 	list := slices.Clone(a.given[m.ID].grants)
 	for _, d := range defaults(m) {
 		if !slices.ContainsFunc(list, func(g Grant) bool { return g.Grantee == d.Grantee }) {
@@ -92,6 +108,11 @@ func (a *ACL) Rights(snap *directory.Snapshot, account directory.AccountID, m *M
 			r |= d.Rights
 		}
 	}
+	for _, g := range a.dated[m.ID].holding(a.now()) {
+		if g.Covers(snap, account) {
+			r |= g.Rights
+		}
+	}
 	return r
 }
 
@@ -103,13 +124,25 @@ func (a *ACL) Shares(snap *directory.Snapshot, o Owner, account directory.Accoun
 			return true
 		}
 	}
+	for _, t := range a.dated {
+		if t.owner == o && slices.ContainsFunc(t.holding(a.now()), func(g DatedGrant) bool { return g.Covers(snap, account) }) {
+			return true
+		}
+	}
 	return false
 }
 
 // Sharers gives the owners for which Shares holds, units first.
 func (a *ACL) Sharers(snap *directory.Snapshot, account directory.AccountID) []Owner {
 	var list []Owner
+	all := map[Owner]bool{}
 	for o := range a.owners {
+		all[o] = true
+	}
+	for _, t := range a.dated {
+		all[t.owner] = true
+	}
+	for o := range all {
 		if o.Account != account && a.Shares(snap, o, account) {
 			list = append(list, o)
 		}
@@ -146,20 +179,32 @@ func (s *Store) loadACL(ctx context.Context) error {
 			return nil
 		})
 	})
+	var dated map[MailboxID]timed
+	if err == nil {
+		dated, err = s.loadDated(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("read the rights on mailboxes: %w", err)
 	}
-	s.acl.Store(newACL(given))
+	s.acl.Store(newACL(s.opt.Now, given, dated))
 	return nil
 }
 
 // publishRights shows rights changed by a transaction, or that defaults are
 // other ones; it runs on the writer's goroutine.
-func (s *Store) publishRights(changed map[MailboxID]shared, defaults bool) {
-	if len(changed) == 0 && !defaults {
+func (s *Store) publishRights(changed map[MailboxID]shared, dated map[MailboxID]timed, defaults bool) {
+	if len(changed) == 0 && len(dated) == 0 && !defaults {
 		return
 	}
-	given := maps.Clone(s.acl.Load().given)
+	old := s.acl.Load()
+	given, times := maps.Clone(old.given), maps.Clone(old.dated)
+	for id, t := range dated {
+		if len(t.grants) == 0 {
+			delete(times, id)
+		} else {
+			times[id] = t
+		}
+	}
 	for id, sh := range changed {
 		if len(sh.grants) == 0 {
 			delete(given, id)
@@ -167,7 +212,7 @@ func (s *Store) publishRights(changed map[MailboxID]shared, defaults bool) {
 			given[id] = sh
 		}
 	}
-	s.acl.Store(newACL(given))
+	s.acl.Store(newACL(s.opt.Now, given, times))
 }
 
 const qRightsOn = `
@@ -235,7 +280,9 @@ type rightsData struct {
 	ToRole  string `json:"to_role,omitempty"`
 	Before  string `json:"before"`
 	After   string `json:"after"`
-	Why     string `json:"why,omitempty"` // "" when somebody changed it
+	Why     string `json:"why,omitempty"`   // "" when somebody changed it
+	From    int64  `json:"from,omitempty"`  // microseconds, of rights for a time
+	Until   int64  `json:"until,omitempty"` // first moment without them
 }
 
 // ChangeRights changes what somebody may do with a mailbox, in one transaction
@@ -276,6 +323,11 @@ func (s *Store) ChangeRightsIn(
 	case RemoveRights:
 		after = before &^ ch.Rights
 	}
+	if ch.Op != AddRights {
+		if err := s.cutDated(ctx, p, &m, ch, rightsEntry{actor, snap, 0, "revoked"}); err != nil {
+			return 0, 0, err
+		}
+	}
 	if before == after {
 		return before, after, nil
 	}
@@ -298,7 +350,11 @@ func (s *Store) RightsIn(ctx context.Context, tx *sqldb.Tx, snap *directory.Snap
 	if err != nil {
 		return NoRights, err
 	}
-	return newACL(map[MailboxID]shared{m.ID: {now.Owner, list}}).Rights(snap, account, &now), nil
+	dated, err := datedOn(ctx, tx, m.ID)
+	if err != nil {
+		return NoRights, err
+	}
+	return newACL(s.opt.Now, map[MailboxID]shared{m.ID: {now.Owner, list}}, map[MailboxID]timed{m.ID: {now.Owner, dated}}).Rights(snap, account, &now), nil
 }
 
 // rightsOf gives what a grantee itself has, by gift or by default.
@@ -361,8 +417,12 @@ func (s *Store) recordRights(ctx context.Context, p *pending, m *Mailbox, g Gran
 	if e.snap != nil {
 		d.To = g.Identifier(e.snap)
 	}
+	return s.appendRights(ctx, p, m, e.actor, d)
+}
+
+func (s *Store) appendRights(ctx context.Context, p *pending, m *Mailbox, actor journal.Actor, d rightsData) error {
 	_, err := journal.Append(ctx, p.tx, journal.Event{
-		At: s.opt.Now(), Type: "mailbox.rights", Actor: e.actor, Subject: fmt.Sprintf("mailbox:%d", m.ID), Unit: int64(m.Owner.Unit), Data: d,
+		At: s.opt.Now(), Type: "mailbox.rights", Actor: actor, Subject: fmt.Sprintf("mailbox:%d", m.ID), Unit: int64(m.Owner.Unit), Data: d,
 	})
 	if err != nil {
 		return fmt.Errorf("record a change of rights: %w", err)
@@ -403,6 +463,9 @@ func (s *Store) inherit(ctx context.Context, p *pending, o Owner, id MailboxID, 
 
 // dropRights takes away what was given on a mailbox that is being deleted.
 func (s *Store) dropRights(ctx context.Context, p *pending, m *Mailbox) error {
+	if err := s.dropDated(ctx, p, m); err != nil {
+		return err
+	}
 	gone, err := given(ctx, p, m.ID)
 	if err != nil || len(gone) == 0 {
 		return err

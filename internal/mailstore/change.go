@@ -15,8 +15,7 @@ type change struct {
 	keywords []string // new ones
 	acts     []act
 
-	perUser   bool   // the mailbox has an own \Seen for each account after the change
-	forgotten ModSeq // tombstones up to it were dropped; 0: none
+	perUser bool // the mailbox has an own \Seen for each account after the change
 }
 
 type actKind uint8
@@ -62,7 +61,7 @@ func (v *Version) with(c *change) *Version {
 	n := &Version{
 		Mailbox: v.Mailbox, UIDValidity: v.UIDValidity, UIDNext: v.UIDNext, ModSeq: v.ModSeq,
 		Keywords: v.Keywords, Unseen: v.Unseen, Deleted: v.Deleted, Octets: v.Octets,
-		PerUser: c.perUser, Forgotten: max(v.Forgotten, c.forgotten),
+		PerUser: c.perUser,
 	}
 	if c.dropped {
 		n.Dropped, n.Unseen, n.Deleted, n.Octets, n.ModSeq = true, 0, 0, 0, v.ModSeq+1

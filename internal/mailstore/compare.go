@@ -53,7 +53,7 @@ func Hold(known, current *Version) *Version {
 	}
 	v := &Version{
 		Mailbox: current.Mailbox, UIDValidity: current.UIDValidity, UIDNext: current.UIDNext, ModSeq: current.ModSeq,
-		Keywords: current.Keywords, Dropped: current.Dropped, PerUser: current.PerUser, Forgotten: current.Forgotten,
+		Keywords: current.Keywords, Dropped: current.Dropped, PerUser: current.PerUser,
 		seen: current.seen, mine: current.mine,
 	}
 	var kept *seenEditor // of what is gone but was seen

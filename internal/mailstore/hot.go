@@ -245,6 +245,14 @@ func (s *hotSet) wake(p *pending) {
 	for o := range p.trees {
 		mark(topic{tree: o})
 	}
+	for id, sh := range p.rights { // sight of a mailbox, and of the owner's others
+		mark(topic{box: id})
+		mark(topic{tree: sh.owner})
+	}
+	for id, t := range p.dated {
+		mark(topic{box: id})
+		mark(topic{tree: t.owner})
+	}
 	if len(s.dirty) > 0 && !s.waking {
 		s.waking = true
 		go s.round()
@@ -301,7 +309,7 @@ func loadVersion(ctx context.Context, r sqldb.Reader, id MailboxID) (*Version, e
 	}
 	v := &Version{
 		Mailbox: id, UIDValidity: m.UIDValidity, UIDNext: m.UIDNext, ModSeq: m.ModSeq, Keywords: names,
-		Unseen: m.Unseen, Deleted: m.Deleted, Octets: m.Octets, PerUser: m.PerUser, Forgotten: m.forgotten,
+		Unseen: m.Unseen, Deleted: m.Deleted, Octets: m.Octets, PerUser: m.PerUser,
 	}
 	if m.PerUser {
 		if v.seen, err = loadSeen(ctx, r, id); err != nil {

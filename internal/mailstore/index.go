@@ -20,7 +20,7 @@ import (
 // writer, so none below the mark can appear later.
 //
 // Grams of a message that was deleted stay in its segment until that is next
-// merged; its text goes with it at once.
+// merged, or made anew when a third is dead; its text goes with it at once.
 
 // index is the state of the search index of one Store.
 type index struct {
@@ -165,6 +165,37 @@ func (s *Store) Index(ctx context.Context) (n int, err error) {
 	}
 }
 
+// CompactIndex makes those segments of the search index anew of which more than
+// a third of the messages are gone, and gives how many. It works as Index does
+// and may be stopped in the same way.
+func (s *Store) CompactIndex(ctx context.Context) (n int, err error) {
+	s.index.working.Lock()
+	defer s.index.working.Unlock()
+	if !s.index.ready {
+		return 0, nil // Index comes first
+	}
+	list, err := s.segments(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("compact the search index: %w", err)
+	}
+	for _, x := range list {
+		var left int64
+		err := s.db.View(ctx, func(r sqldb.Reader) error {
+			return r.QueryRow(ctx, qCountIndexed, int64(x.first), int64(x.last)).Scan(&left)
+		})
+		if err == nil && (x.messages-left)*3 > x.messages {
+			err = s.rewrite(ctx, []segment{x})
+			n++
+		}
+		if err != nil {
+			s.index.ready = false // parts of a segment may lie about
+			s.index.renew = s.index.renew || errors.Is(err, errBlock)
+			return n, fmt.Errorf("compact the search index: %w", err)
+		}
+	}
+	return n, nil
+}
+
 // segment is a row of search_segment.
 type segment struct {
 	id          int64
@@ -186,6 +217,7 @@ const (
 	qBlocksFrom     = `SELECT id, data FROM search_block WHERE id > $1 AND id < $2 ORDER BY id LIMIT 16`
 	qBlockAt        = `SELECT id, data FROM search_block WHERE id <= $1 ORDER BY id DESC LIMIT 1`
 	qIndexedBetween = `SELECT message_id FROM search_text WHERE message_id >= $1 AND message_id <= $2 AND text IS NOT NULL`
+	qCountIndexed   = `SELECT count(*) FROM search_text WHERE message_id >= $1 AND message_id <= $2 AND text IS NOT NULL`
 	qUnread         = `SELECT message_id FROM search_text WHERE text IS NULL`
 )
 

@@ -254,15 +254,20 @@ func (s *Store) mergeSegments(ctx context.Context) (bool, error) {
 	if old == nil {
 		return false, nil
 	}
+	return true, s.rewrite(ctx, old)
+}
+
+// rewrite makes one segment of neighbouring ones, without what is gone.
+func (s *Store) rewrite(ctx context.Context, old []segment) error {
 	s.index.segment++
 	made := segment{id: s.index.segment, first: old[0].first, last: old[len(old)-1].last, form: searchForm}
 	alive, n, err := s.alive(ctx, made)
 	if err != nil {
-		return false, err
+		return err
 	}
 	made.messages = n
 	if err := s.writeMerged(ctx, old, made, alive); err != nil {
-		return false, err
+		return err
 	}
 	err = s.db.Update(ctx, func(tx *sqldb.Tx) error {
 		for _, x := range old {
@@ -273,14 +278,14 @@ func (s *Store) mergeSegments(ctx context.Context) (bool, error) {
 		return insertSegment(ctx, tx, made)
 	})
 	if err != nil {
-		return false, err
+		return err
 	}
 	for _, x := range old {
 		if err := s.dropBlocks(ctx, x.id); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // alive gives which messages of a segment still exist, and how many.

@@ -292,14 +292,30 @@ func (s *Store) expunge(ctx context.Context, tx *sqldb.Tx, mailbox MailboxID, se
 	return res, nil
 }
 
-const qVanished = `
-SELECT uid FROM expunged WHERE mailbox_id = $1 AND modseq > $2 ORDER BY uid`
+const (
+	qVanished  = `SELECT uid FROM expunged WHERE mailbox_id = $1 AND modseq > $2 ORDER BY uid`
+	qForgotten = `SELECT forgotten_modseq FROM mailbox WHERE id = $1`
+)
 
 // Vanished gives the UIDs of set that left the mailbox after mod-sequence
-// since: the VANISHED (EARLIER) of RFC 7162, section 3.2.10.
-func (s *Store) Vanished(ctx context.Context, mailbox MailboxID, since ModSeq, set UIDSet) (gone UIDSet, err error) {
+// since, as far as there are tombstones: see [Store.VanishedSince].
+func (s *Store) Vanished(ctx context.Context, mailbox MailboxID, since ModSeq, set UIDSet) (UIDSet, error) {
+	gone, _, err := s.VanishedSince(ctx, mailbox, since, set)
+	return gone, err
+}
+
+// VanishedSince gives the UIDs of set that left the mailbox after mod-sequence
+// since: the VANISHED (EARLIER) of RFC 7162, section 3.2.10. complete is false
+// when tombstones of that time have been trimmed: then everything that is not
+// there may have left since.
+func (s *Store) VanishedSince(ctx context.Context, mailbox MailboxID, since ModSeq, set UIDSet) (gone UIDSet, complete bool, err error) {
 	err = s.db.View(ctx, func(r sqldb.Reader) error {
 		gone = nil
+		var forgotten int64
+		if err := r.QueryRow(ctx, qForgotten, int64(mailbox)).Scan(&forgotten); err != nil && !sqldb.NoRows(err) {
+			return err
+		}
+		complete = since >= ModSeq(forgotten)
 		rows, err := r.Query(ctx, qVanished, int64(mailbox), int64(since))
 		if err != nil {
 			return err
@@ -316,7 +332,7 @@ func (s *Store) Vanished(ctx context.Context, mailbox MailboxID, since ModSeq, s
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read tombstones of mailbox %d: %w", mailbox, err)
+		return nil, false, fmt.Errorf("read tombstones of mailbox %d: %w", mailbox, err)
 	}
-	return gone, nil
+	return gone, complete, nil
 }

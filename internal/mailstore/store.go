@@ -182,7 +182,8 @@ type pending struct {
 	owners map[MailboxID]Owner
 	trees  map[Owner]bool // whose list of mailboxes or subscriptions changed
 	rights map[MailboxID]shared
-	modes  map[MailboxID]bool // mailboxes whose \Seen has become each account's own, or not any more
+	dated  map[MailboxID]timed // rights for a time, where they changed
+	modes  map[MailboxID]bool  // mailboxes whose \Seen has become each account's own, or not any more
 	seen   map[MailboxID]map[directory.AccountID]*seenTx
 }
 
@@ -193,7 +194,7 @@ func (s *Store) pending(tx *sqldb.Tx) *pending {
 	if s.cur == nil || s.cur.tx != tx {
 		p := &pending{
 			tx: tx, boxes: map[MailboxID]*change{}, sizes: map[MessageID]int64{},
-			owners: map[MailboxID]Owner{}, trees: map[Owner]bool{}, rights: map[MailboxID]shared{}, modes: map[MailboxID]bool{},
+			owners: map[MailboxID]Owner{}, trees: map[Owner]bool{}, rights: map[MailboxID]shared{}, dated: map[MailboxID]timed{}, modes: map[MailboxID]bool{},
 		}
 		s.cur = p
 		tx.OnCommit(func() { s.publish(p) })
@@ -212,8 +213,8 @@ func (s *Store) publish(p *pending) {
 	for o := range p.trees {
 		s.folders.forget(o)
 	}
-	s.changing = false                          // hooks run when no function does
-	s.publishRights(p.rights, len(p.modes) > 0) // before anybody is told of the changes
+	s.changing = false                                   // hooks run when no function does
+	s.publishRights(p.rights, p.dated, len(p.modes) > 0) // before anybody is told of the changes
 	for _, c := range p.boxes {
 		s.hot.apply(c)
 	}

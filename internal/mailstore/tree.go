@@ -24,27 +24,27 @@ func scanAll(rows *sql.Rows, one func(scan func(...any) error) error) (err error
 const (
 	qMailboxes = `
 SELECT id, account_id, unit_id, name, use, role, selectable, uid_validity, uid_next, modseq,
-  messages, unseen, deleted, octets, created_us, seen_mode, public_modseq, forgotten_modseq
+  messages, unseen, deleted, octets, created_us, seen_mode, public_modseq
 FROM mailbox WHERE account_id = $1 AND unit_id = $2 ORDER BY name`
 	qMailbox = `
 SELECT id, account_id, unit_id, name, use, role, selectable, uid_validity, uid_next, modseq,
-  messages, unseen, deleted, octets, created_us, seen_mode, public_modseq, forgotten_modseq
+  messages, unseen, deleted, octets, created_us, seen_mode, public_modseq
 FROM mailbox WHERE id = $1`
 	qMailboxNamed = `
 SELECT id, account_id, unit_id, name, use, role, selectable, uid_validity, uid_next, modseq,
-  messages, unseen, deleted, octets, created_us, seen_mode, public_modseq, forgotten_modseq
+  messages, unseen, deleted, octets, created_us, seen_mode, public_modseq
 FROM mailbox WHERE account_id = $1 AND unit_id = $2 AND name = $3`
 )
 
 func scanMailbox(scan func(...any) error) (m Mailbox, err error) {
-	var id, account, unit, selectable, validity, next, modseq, created, mode, public, forgotten int64
+	var id, account, unit, selectable, validity, next, modseq, created, mode, public int64
 	var use, role string
 	err = scan(&id, &account, &unit, &m.Name, &use, &role, &selectable, &validity, &next, &modseq,
-		&m.Messages, &m.Unseen, &m.Deleted, &m.Octets, &created, &mode, &public, &forgotten)
+		&m.Messages, &m.Unseen, &m.Deleted, &m.Octets, &created, &mode, &public)
 	m.ID, m.Owner = MailboxID(id), Owner{Account: directory.AccountID(account), Unit: directory.UnitID(unit)}
 	m.Use, m.Role, m.Selectable = Use(use), FolderRole(role), selectable != 0
 	m.UIDValidity, m.UIDNext, m.ModSeq, m.Created = uint32(validity), UID(next), ModSeq(modseq), sqldb.Time(created)
-	m.PerUser, m.Visible, m.public, m.forgotten = mode != 0, m.ModSeq, ModSeq(public), ModSeq(forgotten)
+	m.PerUser, m.Visible, m.public = mode != 0, m.ModSeq, ModSeq(public)
 	return m, err
 }
 

@@ -50,7 +50,7 @@ type Mailbox struct {
 	PerUser     bool   // \Seen is each account's own; then Unseen is of who was asked for, see [Store.ListFor]
 	Visible     ModSeq // of the last change that who was asked for can see; ModSeq unless PerUser
 
-	public, forgotten ModSeq
+	public ModSeq
 }
 
 // Use is a special use of RFC 6154, with its backslash; "" is none.

@@ -40,7 +40,6 @@ type Version struct {
 	Octets      int64    // sum of the sizes
 	Dropped     bool     // the mailbox does not exist any more; there are no entries
 	PerUser     bool     // \Seen is each account's own, see [Version.As]
-	Forgotten   ModSeq   // tombstones up to it are not complete, see [Store.Vanished]
 
 	seen map[directory.AccountID]*seenSet // of accounts that have changed their own \Seen
 	mine *seenSet                         // of who looks; nil: the bits of the rows

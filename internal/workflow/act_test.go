@@ -289,7 +289,7 @@ func TestActingClerk(t *testing.T) {
 		t.Fatalf("without delegation: %v, want it denied", err)
 	}
 	_, err := p.dir.Delegate(t.Context(), journal.System("test"), directory.Delegation{
-		From: p.clerk("xa01"), To: deputy, Unit: p.unit("xa01").ID, Role: directory.RoleClerk, Start: morning.Add(-time.Hour), End: morning.AddDate(0, 0, 7),
+		From: p.clerk("xa01"), To: deputy, Unit: p.unit("xa01").ID, Role: directory.RoleClerk, Start: morning().Add(-time.Hour), End: morning().AddDate(0, 0, 7),
 	})
 	if err != nil {
 		t.Fatal(err)
