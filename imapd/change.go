@@ -18,7 +18,7 @@ func (s *session) change(fn func(tx *sqldb.Tx) error) error {
 // not hold.
 func (s *session) recheck(tx *sqldb.Tx, m *mailstore.Mailbox, want mailstore.Rights) (mailstore.Rights, error) {
 	snap := s.srv.be.Directory.Snapshot()
-	if !snap.LoginValid(s.user.ID, s.since) {
+	if !snap.StillValid(s.grant) {
 		return 0, errNoRight
 	}
 	may, err := s.srv.be.Store.RightsIn(s.ctx, tx, snap, s.user.ID, m)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,12 @@ func (c *cli) mailboxACLCmd() *cobra.Command {
 				rows := make([][]string, len(acl.Grants))
 				for i, g := range acl.Grants {
 					rows[i] = []string{g.To, g.Rights, g.First, g.Last}
+				}
+				if !slices.ContainsFunc(acl.Grants, func(g control.MailboxRight) bool { return g.Last != "" }) {
+					for i := range rows {
+						rows[i] = rows[i][:2]
+					}
+					return table(w, []string{"WHO", "RIGHTS"}, rows)
 				}
 				return table(w, []string{"WHO", "RIGHTS", "FROM", "UNTIL"}, rows)
 			})

@@ -237,7 +237,11 @@ func (s *Server) collect(ctx context.Context) error {
 		if thorough {
 			s.rooms.forgetEnded(ctx, now)
 		}
-		switch _, err := s.rooms.Collect(ctx, thorough); {
+		_, err := s.rooms.Collect(ctx, thorough)
+		if err == nil && thorough {
+			err = s.rooms.trim(ctx)
+		}
+		switch {
 		case err == nil && thorough:
 			lastThorough = now
 		case err != nil && ctx.Err() == nil:

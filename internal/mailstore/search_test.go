@@ -305,6 +305,17 @@ func TestSearchAfterDeletion(t *testing.T) {
 	}
 	letters = slices.Delete(letters, 49, 150)
 	compare(t, fresh(t, rig, mailstore.Options{}), r, letters[:99], 50)
+	const octets = `SELECT sum(length(data)) FROM search_block`
+	before := count(t, rig.DB, octets)
+	for _, want := range []int{1, 0} { // half of the messages are gone, then none
+		if n, err := rig.Store.CompactIndex(t.Context()); err != nil || n != want {
+			t.Errorf("made %d segments anew, %v, want %d", n, err, want)
+		}
+	}
+	if after := count(t, rig.DB, octets); after*4 > before*3 {
+		t.Errorf("the index has %d octets, had %d", after, before)
+	}
+	compare(t, fresh(t, rig, mailstore.Options{}), r, letters[:99], 50)
 	for i := 99; i < len(letters); i += 25 {
 		storeLetters(t, rig, box, letters[i:i+25])
 		index(t, rig.Store) // small segments, so that they are merged with the first
