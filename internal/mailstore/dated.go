@@ -42,8 +42,11 @@ func (t timed) holding(at time.Time) []DatedGrant {
 func (a *ACL) Dated(id MailboxID) []DatedGrant { return a.dated[id].grants }
 
 // NextTurn gives the next moment at which rights begin or end by themselves;
-// zero when there is none.
+// zero when there is none, as in a nil ACL.
 func (a *ACL) NextTurn() (next time.Time) {
+	if a == nil || len(a.dated) == 0 {
+		return next
+	}
 	now := a.now()
 	for _, t := range a.dated {
 		for i := range t.grants {
