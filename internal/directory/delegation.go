@@ -284,11 +284,11 @@ func (d *Directory) tell() {
 	}
 }
 
-// longestWait bounds how long Run sleeps: clocks are set.
+// longestWait bounds how long RunTurns sleeps: clocks are set.
 const longestWait = time.Minute
 
-// Run turns delegations when it is time, until ctx ends.
-func (d *Directory) Run(ctx context.Context) error {
+// RunTurns turns delegations when it is time, until ctx ends.
+func (d *Directory) RunTurns(ctx context.Context) error {
 	for {
 		if err := d.Turn(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("cannot turn delegations", "err", err)
