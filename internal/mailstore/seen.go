@@ -136,12 +136,17 @@ func (v *Version) As(a directory.AccountID) *Version {
 func (v *Version) row(c *chunk, i int) Row {
 	r := c.row(i)
 	if v.mine != nil {
-		r.Flags &^= Seen
-		if v.mine.has(r.UID) {
-			r.Flags |= Seen
-		}
+		r.Flags = v.mine.flags(r.UID, r.Flags)
 	}
 	return r
+}
+
+// flags gives a row's flags with the account's own \Seen.
+func (s *seenSet) flags(u UID, f FlagSet) FlagSet {
+	if s.has(u) {
+		return f | Seen
+	}
+	return f &^ Seen
 }
 
 // sets is the sets of a mailbox while the next version is made.

@@ -123,7 +123,11 @@ func (v *Version) Rows(first, last int) iter.Seq2[int, Row] {
 		i := first - 1 - v.starts[c]
 		for seq := first; seq <= last; c++ {
 			for ch := v.chunks[c]; i < ch.len() && seq <= last; i++ {
-				if !yield(seq, v.row(ch, i)) {
+				r := ch.row(i)
+				if v.mine != nil {
+					r.Flags = v.mine.flags(r.UID, r.Flags)
+				}
+				if !yield(seq, r) {
 					return
 				}
 				seq++
