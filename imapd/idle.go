@@ -13,17 +13,34 @@ const maxDone = 1024
 
 // runIdle answers IDLE (RFC 2177). While the connection's goroutine waits for DONE, changes are pushed by short goroutines of their
 // own, at most one waiting: a slow client holds up nobody but itself.
-func (s *session) runIdle(cmd *command) result {
+func (s *session) runIdle(cmd *command) result { // on the stack of every idle connection, see handle
+	stop, refused := s.beginIdle(cmd)
+	if refused != nil {
+		return *refused
+	}
+	line, err := s.c.ReadLine(maxDone)
+	return s.endIdle(stop, line, err)
+}
+
+//go:noinline
+func (s *session) beginIdle(cmd *command) (stop func(), refused *result) {
 	if !cmd.args.end() {
-		return syntax("IDLE takes no arguments")
+		res := syntax("IDLE takes no arguments")
+		return nil, &res
 	}
 	if _, err := s.c.WriteString("+ idling\r\n"); err != nil {
-		return s.lost(err)
+		res := s.lost(err)
+		return nil, &res
 	}
-	tag := cmd.tag // cmd is void after the next read
-	stop := s.startPush()
+	stop = s.startPush()
 	s.openPush()
-	line, err := s.c.ReadLine(maxDone)
+	return stop, nil
+}
+
+// endIdle answers what the client said to end IDLE.
+//
+//go:noinline
+func (s *session) endIdle(stop func(), line []byte, err error) result {
 	done := err == nil && strings.EqualFold(string(trimLineEnd(line)), "DONE")
 	s.closePush()
 	stop()
@@ -36,7 +53,7 @@ func (s *session) runIdle(cmd *command) result {
 		return syntax("Expected DONE")
 	}
 	s.poll(true)
-	s.c.reply(tag, ok("IDLE completed"))
+	s.c.reply(s.c.cmd.tag, ok("IDLE completed"))
 	return result{done: true}
 }
 
