@@ -30,14 +30,18 @@ func TestMain(m *testing.M) {
 func client(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
+	if err != nil {
+		missing(t, name)
 	}
+	return path
+}
+
+func missing(t *testing.T, name string) {
+	t.Helper()
 	if os.Getenv("VANTHU_TEST_REQUIRE_CLIENTS") != "" {
 		t.Fatalf("%s is not installed: run .ci/clients", name)
 	}
 	t.Skipf("%s is not installed: run .ci/clients to test with it", name)
-	return ""
 }
 
 // runClient runs a client and gives what it said.

@@ -36,6 +36,8 @@ import (
 type Options struct {
 	Communes         int           // 0 means 2
 	TrackingInterval time.Duration // 0 means 50 ms
+
+	Change func(*config.Config) // what else is to be set, before the server starts; nil means nothing
 }
 
 // Server is a whole server in this process. Its fields are for reading.
@@ -74,6 +76,9 @@ func Start(t testing.TB, opt Options) *Server {
 	cfg.Limits.MessagesPerHour, cfg.Limits.RecipientsPerHour, cfg.Limits.RecipientsPerDay = 0, 0, 0
 	cfg.Limits.ClerkMessagesPerHour, cfg.Limits.ClerkRecipientsPerHour, cfg.Limits.ClerkRecipientsPerDay = 0, 0, 0
 	cfg.Documents.TrackingInterval = config.Duration(opt.TrackingInterval)
+	if opt.Change != nil {
+		opt.Change(cfg)
+	}
 
 	s := &Server{Config: cfg, log: &logBuffer{}}
 	s.serve(t)
