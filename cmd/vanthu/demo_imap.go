@@ -104,12 +104,12 @@ func (c *imapClient) login(login, password string) error {
 	return err
 }
 
-// uids selects a mailbox and returns the UIDs that a search finds in it.
-func (c *imapClient) uids(mailbox, search string) ([]string, error) {
+// uids selects a mailbox and returns the UIDs of all messages in it.
+func (c *imapClient) uids(mailbox string) ([]string, error) {
 	if _, err := c.cmd(`SELECT "%s"`, modifiedUTF7(mailbox)); err != nil {
 		return nil, err
 	}
-	lines, err := c.cmd("UID SEARCH %s", search)
+	lines, err := c.cmd("UID SEARCH ALL")
 	if err != nil {
 		return nil, err
 	}

@@ -161,7 +161,7 @@ func (n *neighbour) drag(from, to string) (err error) {
 		return err
 	}
 	const unit = "Đơn vị/XA01/"
-	uids, err := c.uids(unit+from, "ALL")
+	uids, err := c.uids(unit + from)
 	if err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func (d *demo) tracking(ctx context.Context, begins, want string) (subject strin
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
 	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); {
-		uids, err := c.uids(shared(u, folderTracking), "ALL")
+		uids, err := c.uids(shared(u, folderTracking))
 		if err != nil {
 			return "", err
 		}

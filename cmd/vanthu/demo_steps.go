@@ -133,7 +133,7 @@ func (d *demo) sees(u demoUnit, want [sha256.Size]byte) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	uids, err := c.uids(shared(u, folderWaiting), "ALL")
+	uids, err := c.uids(shared(u, folderWaiting))
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (d *demo) drag(login string, u demoUnit, from, to string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	uids, err := c.uids(shared(u, from), "ALL")
+	uids, err := c.uids(shared(u, from))
 	if err != nil {
 		return err
 	}

@@ -44,13 +44,13 @@ func (in *Incoming) plan(ctx context.Context, fin *mailstore.Finished) {
 	if in.d.stores.Rules == nil {
 		return
 	}
-	p := planner{in: in, ctx: ctx, fin: fin, snap: in.d.stores.Directory.Snapshot(), seen: map[mailstore.Owner]*verdict{}}
+	p := planner{in: in, fin: fin, snap: in.d.stores.Directory.Snapshot(), seen: map[mailstore.Owner]*verdict{}}
 	for _, r := range in.local {
 		p.seen[ownerOf(r)] = nil // gets it by itself
 	}
 	for _, r := range in.local {
 		o := ownerOf(r)
-		if v := p.judge(r, nil); v != nil {
+		if v := p.judge(ctx, r, nil); v != nil {
 			p.seen[o] = v
 			p.all = append(p.all, v)
 		}
@@ -72,7 +72,6 @@ func ownerOf(r directory.Recipient) mailstore.Owner {
 // planner makes the verdicts about one message.
 type planner struct {
 	in   *Incoming
-	ctx  context.Context
 	fin  *mailstore.Finished
 	snap *directory.Snapshot
 	// seen is everybody who gets the message, with their verdict; nil: into
@@ -85,7 +84,7 @@ type planner struct {
 }
 
 // judge runs the rules of a recipient; nil when it has none.
-func (p *planner) judge(r directory.Recipient, senders []mail.Address) *verdict {
+func (p *planner) judge(ctx context.Context, r directory.Recipient, senders []mail.Address) *verdict {
 	d := p.in.d
 	o := ownerOf(r)
 	set := d.stores.Rules.Of(rules.Owner(o))
@@ -104,7 +103,7 @@ func (p *planner) judge(r directory.Recipient, senders []mail.Address) *verdict 
 		p.answer(v, set, nil)
 		return v
 	}
-	res := sieve.Run(p.input(r, o), scripts...)
+	res := sieve.Run(p.input(ctx, r, o), scripts...)
 	if res.Err != nil {
 		v.copies, v.trouble = keep, why(res.Err)
 		return v
@@ -117,7 +116,7 @@ func (p *planner) judge(r directory.Recipient, senders []mail.Address) *verdict 
 	p.seen[o] = v
 	for _, a := range res.Actions {
 		if a.Kind == sieve.Redirect {
-			if no := p.sendOn(v, a.To); no != "" {
+			if no := p.sendOn(ctx, v, a.To); no != "" {
 				v.trouble = firstOf(v.trouble, "không chuyển tiếp được tới "+a.To.String()+": "+no)
 				v.keep()
 			}
@@ -152,7 +151,7 @@ func (p *planner) address(o mailstore.Owner) mail.Address {
 
 // sendOn follows a redirect. It gives why that cannot be done, in Vietnamese;
 // "" with nothing done for a loop, in which the message is kept quietly.
-func (p *planner) sendOn(v *verdict, to mail.Address) string {
+func (p *planner) sendOn(ctx context.Context, v *verdict, to mail.Address) string {
 	own := p.address(v.owner)
 	for _, f := range p.fin.Scan.Header.Values("Delivered-To") {
 		if a, err := mail.ParseAddress(strings.Trim(f, "<> \t"), true); err == nil && a.Key() == own.Key() {
@@ -194,7 +193,7 @@ func (p *planner) sendOn(v *verdict, to mail.Address) string {
 		}
 		next := &verdict{to: r, owner: o, copies: []sieve.Action{{Kind: sieve.Keep}}}
 		p.seen[o] = next
-		if j := p.judge(r, senders); j != nil {
+		if j := p.judge(ctx, r, senders); j != nil {
 			next = j
 		}
 		next.senders = senders
@@ -260,17 +259,17 @@ func (p *planner) ground() {
 }
 
 // input is the message as the rules of one recipient see it.
-func (p *planner) input(r directory.Recipient, o mailstore.Owner) sieve.Input {
+func (p *planner) input(ctx context.Context, r directory.Recipient, o mailstore.Owner) sieve.Input {
 	ms := p.in.d.stores.Mail
 	return sieve.Input{
 		Header: p.fin.Scan.Header, From: p.in.env.From, To: r.Named, Size: p.fin.Size,
 		Text: p.bodyText, Document: p.document(),
 		Mailbox: func(name string) bool {
-			m, err := ms.Lookup(p.ctx, o, name)
+			m, err := ms.Lookup(ctx, o, name)
 			return err == nil && m.Selectable
 		},
 		Use: func(use string) bool {
-			list, err := ms.List(p.ctx, o)
+			list, err := ms.List(ctx, o)
 			return err == nil && slices.ContainsFunc(list, func(m mailstore.Mailbox) bool {
 				return m.Selectable && m.Use != mailstore.UseNone && strings.EqualFold(string(m.Use), use)
 			})

@@ -31,6 +31,6 @@ func (d *Delivery) Try(
 	in := &Incoming{d: d, env: env, fin: fin, rec: edoc.Recognize(edoc.Input{
 		Subject: fin.Scan.Envelope.Subject, Header: fin.Scan.Header.Text, Details: []string{detail}, Now: d.opt.Now(),
 	})}
-	p := planner{in: in, ctx: ctx, fin: fin, snap: d.stores.Directory.Snapshot()}
-	return sieve.Run(p.input(directory.Recipient{Named: to}, o), scripts...), nil
+	p := planner{in: in, fin: fin, snap: d.stores.Directory.Snapshot()}
+	return sieve.Run(p.input(ctx, directory.Recipient{Named: to}, o), scripts...), nil
 }

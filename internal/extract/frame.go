@@ -3,6 +3,7 @@ package extract
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -86,7 +87,7 @@ type pieces struct {
 func (p *pieces) Read(b []byte) (int, error) {
 	for len(p.left) == 0 && p.err == nil {
 		p.left, p.err = readFrame(p.r, maxPiece)
-		if p.err == io.EOF {
+		if errors.Is(p.err, io.EOF) {
 			p.err = io.ErrUnexpectedEOF
 		}
 		if p.err == nil && len(p.left) == 0 {
