@@ -73,14 +73,9 @@ func newPostfix(t *testing.T) *postfix {
 			t.Fatal(err)
 		}
 	}
-	for _, port := range []*int{&p.smtp, &p.smart} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		*port = l.Addr().(*net.TCPAddr).Port
-	}
+	// Not those that the system gives out: starting takes a while.
+	base := testkit.FreePortBase(t)
+	p.smtp, p.smart = base+25, base+587
 	p.certificate(t)
 	return p
 }
