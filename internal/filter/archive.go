@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -94,10 +95,12 @@ func (a *Attachments) inside(name, ext string, is kind, r io.Reader) (d Decision
 // entry checks one file in an archive.
 func (a *Attachments) entry(archive string, f *zip.File, office bool) Decision {
 	full := strings.ReplaceAll(f.Name, `\`, "/")
-	if strings.HasPrefix(full, "/") || slices.Contains(strings.Split(full, "/"), "..") || strings.Contains(full, ":") {
+	// A link leads out of the folder as well as a path does: the next file is written through it.
+	special := f.Mode().Type()&^fs.ModeDir != 0
+	if special || strings.HasPrefix(full, "/") || slices.Contains(strings.Split(full, "/"), "..") || strings.Contains(full, ":") {
 		return Decision{Action: Refuse, Code: CodeArchive, File: archive, Text: fault.Text{
-			EN: fmt.Sprintf("the archive %q would write outside of its folder; pack it anew", archive),
-			VI: fmt.Sprintf("tệp nén “%s” có đường dẫn nguy hiểm; hãy nén lại", archive),
+			EN: fmt.Sprintf("the archive %q would write outside of its folder, or has links; pack it anew", archive),
+			VI: fmt.Sprintf("tệp nén “%s” có đường dẫn hoặc liên kết nguy hiểm; hãy nén lại", archive),
 		}}
 	}
 	if strings.HasSuffix(full, "/") {
