@@ -150,7 +150,8 @@ func routeWay(rt Route, domain string) way {
 	if rt.Host == "" {
 		return way{key: "mx " + domain, name: "MX " + domain, mx: domain, policy: rt}
 	}
-	return way{key: rt.addr() + " " + rt.Username, name: rt.addr(), hosts: []Route{rt}}
+	// The route is in the key: another one to the same host may ask for more, such as another certificate.
+	return way{key: "route " + rt.Domain + " " + rt.addr(), name: rt.addr(), hosts: []Route{rt}}
 }
 
 func (r *Runner) peerWay(p peer.Peer) way {
