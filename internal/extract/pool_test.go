@@ -177,7 +177,7 @@ func TestPoolReadsOffice(t *testing.T) {
 
 func TestPoolRefusals(t *testing.T) {
 	started := 0
-	p := pool(t, Options{Command: played(t, &started, "office")})
+	p := pool(t, Options{Command: played(t, &started, "office"), Timeout: 5 * time.Minute}) // 64 MiB go through a slow machine's pipe
 	if _, err := p.Read(t.Context(), File{Media: "image/png", Name: "a.png"}, nil, Want{Octets: 1}); !errors.Is(err, ErrUnknown) || started != 0 {
 		t.Errorf("a picture: %v, children started: %d", err, started)
 	}

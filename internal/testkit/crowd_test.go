@@ -172,7 +172,7 @@ func clientsAtWork(t *testing.T, relay string, users []string, during time.Durat
 		wg.Go(func() {
 			for n := 0; time.Now().Before(end); n++ {
 				id := time.Now().UnixNano()
-				took, err := sendOne(relay, to, fmt.Sprintf("Subject: x\r\nMessage-ID: <%d.%d.%d@out.test>\r\n\r\n%s", id, who, n, text))
+				took, err := sendOne(relay, to, fmt.Sprintf("From: a@out.test\r\nSubject: x\r\nMessage-ID: <%d.%d.%d@out.test>\r\n\r\n%s", id, who, n, text))
 				mu.Lock()
 				w.took = append(w.took, took)
 				if err != nil {
