@@ -10,9 +10,8 @@ import (
 
 // Hard bounds of a child.
 const (
-	childCPU  = 600     // seconds in its life; it is ended long before when it is idle
-	childData = 1 << 30 // octets of private memory
-	childNice = 10      // mail goes first
+	childCPU  = 600 // seconds in its life; it is ended long before when it is idle
+	childNice = 10  // mail goes first
 )
 
 // limitResources bounds this process before it does anything. Bounds that
