@@ -2,6 +2,7 @@ package docstore
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -24,13 +25,15 @@ type Check struct {
 // fails for a reason of ours.
 const maxTries = 5
 
-// WantCheck has the files of a message read soon.
+// WantCheck has the files of a message read soon. A document goes to a hundred
+// units at once, so the units are one value of one row.
 func (s *Store) WantCheck(ctx context.Context, tx *sqldb.Tx, c Check) error {
-	for _, to := range c.Units {
-		if _, err := tx.Exec(ctx, qInsertCheck, int64(c.Message), int64(to.Unit), to.Address.String(), string(to.Kind),
-			to.Place.Mailbox, to.Place.UID, int64(c.From), c.QueueID, sqldb.Micros(c.Accepted)); err != nil {
-			return fmt.Errorf("have the files of a message read: %w", err)
-		}
+	units, err := json.Marshal(c.Units)
+	if err != nil {
+		return fmt.Errorf("encode the units of a message: %w", err)
+	}
+	if _, err := tx.Exec(ctx, qInsertCheck, int64(c.Message), string(units), int64(c.From), c.QueueID, sqldb.Micros(c.Accepted)); err != nil {
+		return fmt.Errorf("have the files of a message read: %w", err)
 	}
 	tx.OnCommit(func() {
 		select {
@@ -48,26 +51,18 @@ func (s *Store) ChecksWanted() <-chan struct{} { return s.checks }
 // NextCheck gives the oldest message whose files are to be read, and false
 // when there is none.
 func NextCheck(ctx context.Context, r sqldb.Reader) (c Check, ok bool, err error) {
-	type unit struct {
-		Check
-		to Recipient
+	var units string
+	var accepted int64
+	err = r.QueryRow(ctx, qNextCheck).Scan(&c.Message, &units, &c.From, &c.QueueID, &accepted, &c.Tries)
+	if sqldb.NoRows(err) {
+		return Check{}, false, nil
 	}
-	rows, err := collect(ctx, r, func(r row) (u unit, err error) {
-		var address string
-		var accepted int64
-		err = r.Scan(&u.Message, &u.to.Unit, &address, &u.to.Kind, &u.to.Place.Mailbox, &u.to.Place.UID, &u.From, &u.QueueID, &accepted, &u.Tries)
-		if err == nil {
-			u.to.Address, err = parseStored(address)
-		}
-		u.Accepted = sqldb.Time(accepted)
-		return u, err
-	}, qNextCheck)
-	if err != nil || len(rows) == 0 {
-		return Check{}, false, err
+	if err == nil {
+		c.Accepted = sqldb.Time(accepted)
+		err = json.Unmarshal([]byte(units), &c.Units)
 	}
-	c = rows[0].Check
-	for _, u := range rows {
-		c.Units = append(c.Units, u.to)
+	if err != nil {
+		return Check{}, false, fmt.Errorf("read which files are to be read: %w", err)
 	}
 	return c, true, nil
 }
@@ -111,12 +106,10 @@ func Warnings(ctx context.Context, r sqldb.Reader, doc DocumentID) ([]Warning, e
 
 const (
 	qInsertCheck = `
-INSERT INTO document_check (message_id, unit_id, address, kind, mailbox_id, uid, from_account, queue_id, accepted_us, tries)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)
-ON CONFLICT (message_id, unit_id) DO NOTHING`
+INSERT INTO document_check (message_id, units, from_account, queue_id, accepted_us, tries) VALUES ($1, $2, $3, $4, $5, 0)
+ON CONFLICT (message_id) DO NOTHING`
 	qNextCheck = `
-SELECT message_id, unit_id, address, kind, mailbox_id, uid, from_account, queue_id, accepted_us, tries FROM document_check
-WHERE message_id = (SELECT message_id FROM document_check ORDER BY tries, message_id LIMIT 1) ORDER BY unit_id`
+SELECT message_id, units, from_account, queue_id, accepted_us, tries FROM document_check ORDER BY tries, message_id LIMIT 1`
 	qDeleteCheck   = `DELETE FROM document_check WHERE message_id = $1`
 	qPutOffCheck   = `UPDATE document_check SET tries = tries + 1 WHERE message_id = $1`
 	qInsertWarning = `

@@ -9,7 +9,6 @@ import (
 
 	"vanthu/internal/edoc"
 	"vanthu/internal/journal"
-	"vanthu/internal/mail"
 	"vanthu/internal/sqldb"
 )
 
@@ -134,14 +133,6 @@ func Relations(ctx context.Context, r sqldb.Reader, doc DocumentID) ([]RelationV
 		err = r.Scan(&v.Kind, &v.Code, &v.Document)
 		return v, err
 	}, qRelations, int64(doc))
-}
-
-func parseStored(address string) (mail.Address, error) {
-	a, err := mail.ParseAddress(address, true)
-	if err != nil {
-		return mail.Address{}, fmt.Errorf("a stored address: %w", err)
-	}
-	return a, nil
 }
 
 const (

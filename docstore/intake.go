@@ -20,7 +20,7 @@ import (
 // A Warning is something the clerks should know about a document that was
 // accepted all the same.
 type Warning struct {
-	Code string // "duplicate"
+	Code string // [WarnDuplicate], SAI_CO_QUAN, THIEU_NOI_NHAN, NOI_DUNG_MAT, or "xung_dot." and a field
 	Text fault.Text
 }
 

@@ -234,7 +234,7 @@ func outsideNext(now State, status edoc.Status) State {
 	if now.ended() {
 		return now
 	}
-	next := now
+	next := StateOf(status)
 	switch status {
 	case StatusFailed, StatusExpired:
 		if now.rank() >= StateArrived.rank() { // it is there, whatever the queue believes
@@ -245,16 +245,12 @@ func outsideNext(now State, status edoc.Status) State {
 		return StateRefused
 	case StatusSent:
 		next = StateSent
-	case edoc.StatusArrived:
-		next = StateArrived
-	case edoc.StatusRegistered:
-		next = StateRegistered
-	case edoc.StatusAssigned:
-		next = StateAssigned
-	case edoc.StatusProcessing:
-		next = StateProcessing
-	case edoc.StatusCompleted:
-		next = StateCompleted
+	case edoc.StatusRecallRequested, edoc.StatusChangeAccepted, edoc.StatusChangeRefused:
+		return now // not kept of other servers yet
+	default:
+		if !status.Valid() {
+			return now
+		}
 	}
 	if next.rank() > now.rank() {
 		return next

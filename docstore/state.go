@@ -70,6 +70,26 @@ func (s State) Name() string {
 	return string(s)
 }
 
+// StateOf gives the state that a status code tells of: the recalled one for an
+// accepted change, arrived for what tells of none. edoc.md §1.5.
+func StateOf(s edoc.Status) State {
+	switch s {
+	case edoc.StatusRefused:
+		return StateRefused
+	case edoc.StatusRegistered:
+		return StateRegistered
+	case edoc.StatusAssigned:
+		return StateAssigned
+	case edoc.StatusProcessing:
+		return StateProcessing
+	case edoc.StatusCompleted:
+		return StateCompleted
+	case edoc.StatusChangeAccepted:
+		return StateRecalled
+	}
+	return StateArrived
+}
+
 // Event is what moves a dispatch from one state to another.
 type Event string
 

@@ -32,7 +32,7 @@ func releaseMemory(ctx context.Context) error {
 	tick := time.NewTicker(memoryTick)
 	defer tick.Stop()
 	var used time.Duration
-	var released uint64
+	var kept uint64
 	for {
 		select {
 		case <-ctx.Done():
@@ -46,14 +46,20 @@ func releaseMemory(ctx context.Context) error {
 		idle := now-used < memoryTick/memoryIdle
 		used = now
 		metrics.Read(samples)
-		held := samples[0].Value.Uint64() + samples[1].Value.Uint64() + samples[2].Value.Uint64()
+		held := heap(samples)
 		live := samples[3].Value.Uint64()
-		if idle && held > live+live*memoryWorth/100 && held > released+released*memoryWorth/400 {
+		worth := live * memoryWorth / 100
+		if idle && held > live+worth && held > kept+worth/4 { // not again for what could not be released last time
 			debug.FreeOSMemory()
 			metrics.Read(samples)
-			released = samples[0].Value.Uint64() + samples[1].Value.Uint64() + samples[2].Value.Uint64()
+			kept = heap(samples)
 		}
 	}
+}
+
+// heap adds up the first three samples: all that the heap holds of the system.
+func heap(s []metrics.Sample) uint64 {
+	return s[0].Value.Uint64() + s[1].Value.Uint64() + s[2].Value.Uint64()
 }
 
 // cpuTime is the processor time that the process has used.

@@ -85,7 +85,8 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 	if err := in.setKinds(doc, m); err != nil {
 		return nil, err
 	}
-	if err := doc.describeFiles(fin, atts); err != nil {
+	var err error
+	if doc.files, err = docstore.Describe(atts, fin); err != nil {
 		return nil, err
 	}
 	return doc, nil
@@ -172,28 +173,6 @@ func (doc *document) kindOf(r directory.Recipient) docstore.Kind {
 		}
 	}
 	return docstore.KindMain
-}
-
-// describeFiles hashes the decoded attachments: their hash is their identity,
-// whatever mail carried them. QCVN 12:2026/BCA, 3.5.2.1.10.
-func (doc *document) describeFiles(fin *mailstore.Finished, atts []mail.Attachment) error {
-	role := docstore.FileMain
-	for _, a := range atts {
-		h := sha256.New()
-		n, err := io.Copy(h, a.Part.Decoder(fin))
-		if err != nil {
-			return fmt.Errorf("read an attachment: %w", err)
-		}
-		f := docstore.File{Role: role, Name: a.Name, MediaType: a.Type, Size: n}
-		h.Sum(f.SHA256[:0])
-		if strings.HasSuffix(strings.ToLower(a.Name), ".edxml") {
-			f.Role = docstore.FileEdXML
-		} else {
-			role = docstore.FileAnnex
-		}
-		doc.files = append(doc.files, f)
-	}
-	return nil
 }
 
 // intake records the document with a dispatch for each unit that got it.

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"vanthu/internal/edoc"
 	"vanthu/internal/extract"
 	"vanthu/internal/fault"
+	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/sqldb"
 )
@@ -27,19 +29,18 @@ type wanted struct {
 // wantCheck has the attached files of mail to units read after acceptance, for
 // what they say of the document, or because the mail may be one. edoc.md §4.6.
 func (in *Incoming) wantCheck(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Finished, w wanted) error {
-	if in.d.opt.Reads == nil {
+	toUnit := func(r directory.Recipient) bool { return r.Kind == directory.ToUnit }
+	if in.d.opt.Reads == nil || w.doc == nil && !slices.ContainsFunc(w.local, toUnit) {
 		return nil
 	}
-	readable := false
-	for _, a := range fin.Scan.Attachments() {
-		readable = readable || in.d.opt.Reads(extract.File{Media: a.Type, Name: a.Name})
-	}
-	if !readable {
+	if !slices.ContainsFunc(fin.Scan.Attachments(), func(a mail.Attachment) bool {
+		return in.d.opt.Reads(extract.File{Media: a.Type, Name: a.Name})
+	}) {
 		return nil
 	}
 	c := docstore.Check{Message: docstore.MessageRef(w.msg), From: in.origin.Account, QueueID: string(in.id), Accepted: w.at}
 	for i, r := range w.local {
-		if r.Kind != directory.ToUnit || w.got[i].Err != nil {
+		if !toUnit(r) || w.got[i].Err != nil {
 			continue
 		}
 		kind := docstore.KindMain
@@ -50,9 +51,6 @@ func (in *Incoming) wantCheck(ctx context.Context, tx *sqldb.Tx, fin *mailstore.
 			Unit: r.Unit, Address: r.Addr, Kind: kind,
 			Place: docstore.Place{Mailbox: int64(w.drops[i].Mailbox), UID: int64(w.got[i].UID)},
 		})
-	}
-	if len(c.Units) == 0 {
-		return nil
 	}
 	return in.d.stores.Documents.WantCheck(ctx, tx, c)
 }

@@ -327,7 +327,7 @@ func DocumentOf(rec *edoc.Recognition) *sieve.Document {
 		Urgency: []string{rec.Urgency.Name(), rec.Urgency.NameEN()},
 	}
 	if rec.Status != nil {
-		d.State = []string{string(stateOf(rec.Status.Code)), string(rec.Status.Code)}
+		d.State = []string{string(docstore.StateOf(rec.Status.Code)), string(rec.Status.Code)}
 	}
 	if rec.Type.Name != "" {
 		d.Type = []string{rec.Type.Name, rec.Type.Abbr}
@@ -336,23 +336,4 @@ func DocumentOf(rec *edoc.Recognition) *sieve.Document {
 		d.Code = []string{rec.Code.String()}
 	}
 	return d
-}
-
-// stateOf gives the state that a status tells of.
-func stateOf(s edoc.Status) docstore.State {
-	switch s {
-	case edoc.StatusRefused:
-		return docstore.StateRefused
-	case edoc.StatusRegistered:
-		return docstore.StateRegistered
-	case edoc.StatusAssigned:
-		return docstore.StateAssigned
-	case edoc.StatusProcessing:
-		return docstore.StateProcessing
-	case edoc.StatusCompleted:
-		return docstore.StateCompleted
-	case edoc.StatusChangeAccepted:
-		return docstore.StateRecalled
-	}
-	return docstore.StateArrived
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vanthu/internal/fault"
 )
 
@@ -106,8 +108,8 @@ func (p *Pool) Read(ctx context.Context, f File, body io.Reader, want Want) (Doc
 	if p.idle != nil {
 		p.idle.Stop()
 	}
-	if p.child != nil && f.isPDF() && !p.child.engine {
-		p.end() // it has closed itself off from what the engine needs to start
+	if p.child != nil && (f.isPDF() && !p.child.engine || p.child.gone()) {
+		p.end() // it has closed itself off from what the engine needs to start, or died of what it did before
 	}
 	if p.child == nil {
 		c, err := startChild(ctx, p.opt.Command(f.isPDF()), f.isPDF(), p.opt.Start)
@@ -245,6 +247,21 @@ func (c *child) until(ctx context.Context, do func() error) error {
 		return ctx.Err()
 	}
 	return err
+}
+
+// gone reports whether a child that has nothing to say can be read from: then
+// it has ended, and the file that comes next is not to blame.
+func (c *child) gone() bool {
+	readable := false
+	raw, err := c.in.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			n, err := unix.Poll(fds, 0)
+			readable = n > 0 || err != nil && !errors.Is(err, unix.EINTR)
+		})
+	}
+	return readable || err != nil
 }
 
 // ask puts one question.

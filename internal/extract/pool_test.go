@@ -225,6 +225,29 @@ func TestPoolSurvivesItsChild(t *testing.T) {
 	}
 }
 
+// A child that has died while it had nothing to do costs no file its text.
+func TestPoolChildDiesIdle(t *testing.T) {
+	started := 0
+	p := pool(t, Options{Command: played(t, &started, "office")})
+	for range 2 {
+		doc, err := p.Read(t.Context(), docx, bytes.NewReader(word(t, "sau")), Want{Octets: 9})
+		if err != nil || doc.Text() != "sau\n" {
+			t.Fatalf("%q, %v", doc.Text(), err)
+		}
+		<-p.turn
+		if err := p.child.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(30 * time.Second); !p.child.gone() && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		p.turn <- struct{}{}
+	}
+	if started != 2 {
+		t.Errorf("%d children were started, want 2", started)
+	}
+}
+
 func TestPoolStartFails(t *testing.T) {
 	started := 0
 	p := pool(t, Options{Command: played(t, &started, "start fails", "office")})

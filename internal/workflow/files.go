@@ -104,19 +104,59 @@ func (w *Workflow) readFiles(ctx context.Context, files FileReader, c docstore.C
 	for i, a := range atts {
 		names[i] = a.Name
 	}
+	// All that takes time is done before the transaction: the writer is for SQL.
+	record, err := w.learn(ctx, c, content, found{texts, names})
+	if err != nil {
+		return err
+	}
 	return w.db.Update(ctx, func(tx *sqldb.Tx) error {
-		doc, err := docstore.DocumentByMessage(ctx, tx, c.Message)
-		switch {
-		case errors.Is(err, docstore.ErrNoDocument):
-			err = w.propose(ctx, tx, c, content, texts, names)
-		case err == nil:
-			err = w.improve(ctx, tx, doc, texts, names)
-		}
-		if err != nil {
+		if err := record(tx); err != nil {
 			return err
 		}
 		return w.docs.EndCheck(ctx, tx, c.Message)
 	})
+}
+
+// found is what was read of the files of a message.
+type found struct {
+	texts []edoc.FileText
+	names []string // of all attached files
+}
+
+// learn decides what the files mean for the message, and gives what records it.
+func (w *Workflow) learn(
+	ctx context.Context, c docstore.Check, content *mailstore.Content, f found,
+) (record func(*sqldb.Tx) error, err error) {
+	var doc docstore.Document
+	var rec edoc.Recognition
+	var sent []docstore.Dispatch
+	err = w.db.View(ctx, func(r sqldb.Reader) (err error) {
+		if doc, err = docstore.DocumentByMessage(ctx, r, c.Message); err != nil {
+			return err
+		}
+		if rec, err = docstore.RecognitionOf(ctx, r, doc); err != nil {
+			return err
+		}
+		sent, err = docstore.Dispatches(ctx, r, doc.ID)
+		return err
+	})
+	switch {
+	case err == nil:
+		rec.AddTexts(f.texts, f.names, doc.Created)
+		warnings := w.warnings(rec, doc, sent)
+		return func(tx *sqldb.Tx) error { return w.docs.Improve(ctx, tx, reader(), doc, rec, warnings) }, nil
+	case !errors.Is(err, docstore.ErrNoDocument):
+		return nil, err
+	}
+	rec.AddTexts(f.texts, f.names, c.Accepted)
+	switch rec.Level {
+	case edoc.L2:
+		files, err := docstore.Describe(content.Structure.Root().Attachments(), content.Body())
+		return func(tx *sqldb.Tx) error { return w.adopt(ctx, tx, c, content, proposal{rec, files}) }, err
+	case edoc.L3:
+		return func(tx *sqldb.Tx) error { return w.mark(ctx, tx, c) }, nil
+	}
+	return func(*sqldb.Tx) error { return nil }, nil
 }
 
 // fileTexts reads the attached files that can be read. One that is damaged or
@@ -143,25 +183,16 @@ func (w *Workflow) fileTexts(ctx context.Context, files FileReader, c *mailstore
 // reader is who the journal names when the server has read files.
 func reader() journal.Actor { return journal.System("file-reader") }
 
-// improve adds what its files say to a document.
-func (w *Workflow) improve(ctx context.Context, tx *sqldb.Tx, doc docstore.Document, texts []edoc.FileText, names []string) error {
-	rec, err := docstore.RecognitionOf(ctx, tx, doc)
-	if err != nil {
-		return err
-	}
-	rec.AddTexts(texts, names, doc.Created)
-	warnings := conflicts(rec)
+// warnings gives what the files of a document give rise to.
+func (w *Workflow) warnings(rec edoc.Recognition, doc docstore.Document, sent []docstore.Dispatch) []docstore.Warning {
+	list := conflicts(rec)
 	if rec.Secret != edoc.SecretNone {
-		warnings = append(warnings, warnSecret(rec.Secret))
+		list = append(list, warnSecret(rec.Secret))
 	}
 	if rec.Layout != nil {
-		sent, err := docstore.Dispatches(ctx, tx, doc.ID)
-		if err != nil {
-			return err
-		}
-		warnings = append(warnings, w.missingRecipients(rec.Layout, doc, sent)...)
+		list = append(list, w.missingRecipients(rec.Layout, doc, sent)...)
 	}
-	return w.docs.Improve(ctx, tx, reader(), doc, rec, warnings)
+	return list
 }
 
 // conflicts gives a warning for each field about which strong sources disagree.
@@ -218,21 +249,6 @@ func (w *Workflow) missingRecipients(l *edoc.Layout, doc docstore.Document, sent
 	}}}
 }
 
-// propose looks whether ordinary mail to units is a document after all.
-func (w *Workflow) propose(
-	ctx context.Context, tx *sqldb.Tx, c docstore.Check, content *mailstore.Content, texts []edoc.FileText, names []string,
-) error {
-	var rec edoc.Recognition
-	rec.AddTexts(texts, names, c.Accepted)
-	switch rec.Level {
-	case edoc.L2:
-		return w.adopt(ctx, tx, c, content, rec)
-	case edoc.L3:
-		return w.mark(ctx, tx, c)
-	}
-	return nil
-}
-
 // mark sets the keyword on the copies of the message that are still where they
 // were put.
 func (w *Workflow) mark(ctx context.Context, tx *sqldb.Tx, c docstore.Check) error {
@@ -247,12 +263,18 @@ func (w *Workflow) mark(ctx context.Context, tx *sqldb.Tx, c docstore.Check) err
 	return nil
 }
 
+// proposal is mail that turned out to be a document.
+type proposal struct {
+	rec   edoc.Recognition
+	files []docstore.File
+}
+
 // adopt makes a document of mail whose file leaves no doubt (level L2): each
 // unit's copy goes to the folder of documents that wait. Units whose clerks
 // have put their copy elsewhere meanwhile are left alone.
-func (w *Workflow) adopt(ctx context.Context, tx *sqldb.Tx, c docstore.Check, content *mailstore.Content, rec edoc.Recognition) error {
+func (w *Workflow) adopt(ctx context.Context, tx *sqldb.Tx, c docstore.Check, content *mailstore.Content, p proposal) error {
 	in := docstore.In{
-		Recognition: rec, From: c.From, MailID: docstore.MailID(content.Structure.Fields().MessageID), Message: c.Message,
+		Recognition: p.rec, Files: p.files, From: c.From, MailID: docstore.MailID(content.Structure.Fields().MessageID), Message: c.Message,
 		BodySHA256: content.SHA256, QueueID: c.QueueID, Actor: reader(), Source: docstore.SourceSystem,
 	}
 	in.Issuer, in.IssuerName = w.sendingUnit(c.From, content)
@@ -277,15 +299,11 @@ func (w *Workflow) adopt(ctx context.Context, tx *sqldb.Tx, c docstore.Check, co
 	if len(in.Recipients) == 0 {
 		return nil
 	}
-	var err error
-	if in.Files, err = describe(content); err != nil {
-		return err
-	}
 	made, err := w.docs.Intake(ctx, tx, in)
 	if err != nil || made.Resubmitted {
 		return err
 	}
-	return w.docs.Improve(ctx, tx, reader(), made.Document, rec, conflicts(rec))
+	return w.docs.Improve(ctx, tx, reader(), made.Document, p.rec, conflicts(p.rec))
 }
 
 // sendingUnit gives the unit that a message comes from: where its author is a

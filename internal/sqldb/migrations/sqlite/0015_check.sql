@@ -1,19 +1,14 @@
 -- +goose Up
 -- owner: docstore
--- Messages to units whose attached files are still to be read, one row per unit that got the message.
+-- Messages to units whose attached files are still to be read.
 CREATE TABLE document_check (
-  message_id  INTEGER NOT NULL,           -- mailstore's message
-  unit_id     INTEGER NOT NULL,
-  address     TEXT NOT NULL,              -- the address it was sent to
-  kind        TEXT NOT NULL,              -- chinh, de_biet
-  mailbox_id  INTEGER NOT NULL,           -- where the unit's copy was put
-  uid         INTEGER NOT NULL,
+  message_id   INTEGER PRIMARY KEY,       -- mailstore's message
+  units        TEXT NOT NULL,             -- JSON: the units that got it, with address, kind and the place of their copy
   from_account INTEGER NOT NULL,          -- 0: from outside
-  queue_id    TEXT NOT NULL,
-  accepted_us INTEGER NOT NULL,
-  tries       INTEGER NOT NULL,
-  PRIMARY KEY (message_id, unit_id)
-) STRICT, WITHOUT ROWID;
+  queue_id     TEXT NOT NULL,
+  accepted_us  INTEGER NOT NULL,
+  tries        INTEGER NOT NULL
+) STRICT;
 -- owner: docstore
 -- What the clerks and the sender should know of a document that was accepted all the same.
 CREATE TABLE document_warning (
