@@ -252,7 +252,7 @@ func (s *session) runID(cmd *command) result {
 func (s *session) runEnable(cmd *command) result {
 	l := &cmd.args
 	stub := "ENABLE"
-	level := s.sync
+	level, rev2, wide, enabled := s.sync, s.rev2, s.wide, "" // taken over only when the whole command is right
 	n := 0
 	for l.sp() {
 		word, isAtom := l.word()
@@ -262,22 +262,23 @@ func (s *session) runEnable(cmd *command) result {
 		n++
 		switch word {
 		case "IMAP4REV2":
-			s.rev2, s.wide = true, true
+			rev2, wide = true, true
 			stub += " IMAP4rev2"
 		case "UTF8=ACCEPT":
-			s.wide = true
+			wide = true
 			stub += " UTF8=ACCEPT"
 		case "CONDSTORE":
 			level = max(level, syncCondStore)
-			s.req.enabled += " CONDSTORE"
+			enabled += " CONDSTORE"
 		case "QRESYNC":
 			level = syncQResync
-			s.req.enabled += " QRESYNC"
+			enabled += " QRESYNC"
 		}
 	}
 	if n == 0 || !l.end() {
 		return syntax("Expected: ENABLE capability ...")
 	}
+	s.rev2, s.wide, s.req.enabled = rev2, wide, enabled
 	s.raise(level)
 	return pass(stub)
 }
