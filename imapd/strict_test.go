@@ -163,7 +163,7 @@ func (p *strict) value() val {
 	switch ch := p.peek(); {
 	case ch == '"':
 		return val{kind: 'q', s: p.quoted()}
-	case ch == '{' || ch == '~':
+	case ch == '{' || ch == '~' && bytes.HasPrefix(p.b[p.i:], []byte("~{")):
 		return val{kind: 'q', s: p.literal()}
 	case ch == '(':
 		return p.list()
