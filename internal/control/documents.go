@@ -61,11 +61,12 @@ type DocumentAct struct {
 
 // RegisterShow names a register of incoming documents, or a part of it.
 type RegisterShow struct {
-	Unit string    `json:"unit"`
-	Year int       `json:"year,omitempty"` // 0 is the present one, by Vietnam local date
-	AsOf time.Time `json:"as_of,omitzero"` // as it stood then; zero is now
-	From int       `json:"from,omitempty"` // first number
-	To   int       `json:"to,omitempty"`   // last number
+	Unit      string             `json:"unit"`
+	Direction docstore.Direction `json:"direction,omitempty"` // "" is that of incoming documents
+	Year      int                `json:"year,omitempty"`      // 0 is the present one, by Vietnam local date
+	AsOf      time.Time          `json:"as_of,omitzero"`      // as it stood then; zero is now
+	From      int                `json:"from,omitempty"`      // first number
+	To        int                `json:"to,omitempty"`        // last number
 }
 
 // MailboxList names whose mailboxes: a login or a unit.
@@ -257,13 +258,17 @@ func (s *Service) registerShow(ctx context.Context, req RegisterShow, _ Progress
 	if req.Year == 0 {
 		req.Year = s.opt.Now().In(vietnam).Year()
 	}
+	q := report.Query{Unit: u, Direction: req.Direction, Year: req.Year, AsOf: req.AsOf, From: req.From, To: req.To}
+	if q.Direction != "" && q.Direction != docstore.DirectionIn && q.Direction != docstore.DirectionOut {
+		return nil, fault.Newf(fault.Invalid, "the direction of a register is %q or %q", docstore.DirectionIn, docstore.DirectionOut)
+	}
 	var book report.Register
 	err = s.DB.View(ctx, func(r sqldb.Reader) (err error) {
-		book, err = report.Read(ctx, r, report.Query{Unit: u, Year: req.Year, AsOf: req.AsOf, From: req.From, To: req.To})
+		book, err = report.Read(ctx, r, q)
 		return err
 	})
 	if errors.Is(err, docstore.ErrNoBook) { // nothing registered yet: an empty book
-		return report.Register{Unit: u.Name, Code: u.Code, Year: req.Year, AsOf: req.AsOf}, nil
+		return report.Empty(q), nil
 	}
 	return book, err
 }

@@ -1,11 +1,15 @@
 package report
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -22,15 +26,15 @@ func (g Register) WriteCSV(w io.Writer) error {
 	}
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
-	if err := out.Write(columnNames[:]); err != nil {
+	if err := out.Write(g.Headings); err != nil {
 		return fmt.Errorf("write CSV: %w", err)
 	}
 	for _, r := range g.Rows {
-		cells := r.cells()
-		for i := range cells {
-			cells[i] = inert(clean(cells[i]))
+		cells := make([]string, len(r.Cells))
+		for i, cell := range r.Cells {
+			cells[i] = inert(clean(cell))
 		}
-		if err := out.Write(cells[:]); err != nil {
+		if err := out.Write(cells); err != nil {
 			return fmt.Errorf("write CSV: %w", err)
 		}
 	}
@@ -69,21 +73,34 @@ type registerJSON struct {
 	AsOf      *time.Time         `json:"as_of,omitempty"`
 	Head      string             `json:"head"` // SHA-256 in hex, "" for an empty register
 	Columns   []string           `json:"columns"`
-	Rows      []rowJSON          `json:"rows"`
+	Rows      []json.RawMessage  `json:"rows"`
 }
 
-type rowJSON struct {
-	docstore.Columns
+// marks are what a line says of itself beside its columns.
+type marks struct {
 	Voided     bool   `json:"huy"`
 	VoidReason string `json:"ly_do_huy,omitempty"`
+}
+
+// object is the line as one JSON object: its columns, then its marks.
+func (r Row) object() (json.RawMessage, error) {
+	tail, err := json.Marshal(marks{r.Voided, r.VoidReason})
+	if err != nil {
+		return nil, err
+	}
+	head, ok := bytes.CutSuffix(r.Columns, []byte("}"))
+	if !ok {
+		return nil, errors.New("a line of a register has no columns")
+	}
+	return slices.Concat(head, []byte(","), tail[1:]), nil
 }
 
 // WriteJSON writes the register as one JSON object with the columns as they
 // were entered; dates are YYYY-MM-DD.
 func (g Register) WriteJSON(w io.Writer) error {
 	j := registerJSON{
-		Unit: g.Unit, Code: g.Code, Direction: docstore.DirectionIn, Year: g.Year,
-		Columns: columnNames[:], Rows: make([]rowJSON, 0, len(g.Rows)),
+		Unit: g.Unit, Code: g.Code, Direction: cmp.Or(g.Direction, docstore.DirectionIn), Year: g.Year,
+		Columns: g.Headings, Rows: make([]json.RawMessage, 0, len(g.Rows)),
 	}
 	if !g.AsOf.IsZero() {
 		asOf := g.AsOf.UTC()
@@ -93,7 +110,11 @@ func (g Register) WriteJSON(w io.Writer) error {
 		j.Head = hex.EncodeToString(g.Head[:])
 	}
 	for _, r := range g.Rows {
-		j.Rows = append(j.Rows, rowJSON(r))
+		row, err := r.object()
+		if err != nil {
+			return fmt.Errorf("write JSON: %w", err)
+		}
+		j.Rows = append(j.Rows, row)
 	}
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)

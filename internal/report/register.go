@@ -4,7 +4,9 @@ package report
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"vanthu/docstore"
@@ -14,49 +16,60 @@ import (
 
 // Query says which register to read.
 type Query struct {
-	Unit directory.Unit
-	Year int       // by Vietnam local date of registration
-	AsOf time.Time // the register as it stood then; zero means now
-	From int       // first number; 0 means the beginning
-	To   int       // last number; 0 means the end
+	Unit      directory.Unit
+	Direction docstore.Direction // "" means that of incoming documents
+	Year      int                // by Vietnam local date of registration
+	AsOf      time.Time          // the register as it stood then; zero means now
+	From      int                // first number; 0 means the beginning
+	To        int                // last number; 0 means the end
 }
 
-// Register is a unit's register of incoming documents of one year (sổ đăng ký
-// văn bản đến), with the ten columns of NĐ 30/2020/NĐ-CP, Phụ lục IV.
+// Register is a unit's register of one direction and year (sổ đăng ký văn bản
+// đến, sổ đăng ký văn bản đi), with the ten columns of NĐ 30/2020/NĐ-CP, Phụ
+// lục IV. It is all that a table, a file or a print of it needs.
 type Register struct {
-	Unit string    // name of the unit
-	Code string    // identifier of the unit
-	Year int       //
-	AsOf time.Time // zero means without bound
-	Rows []Row     // by number, voided ones included
-	Head [32]byte  // hash of the last row's entry; it covers all entries before
+	Unit      string             // name of the unit
+	Code      string             // identifier of the unit
+	Direction docstore.Direction // "" as in Query
+	Year      int                //
+	AsOf      time.Time          // zero means without bound
+	Headings  []string           // of the columns, in their order
+	Rows      []Row              // by number, voided ones included
+	Head      [32]byte           // hash of the newest of the rows' entries; it covers all entries before
 }
 
 // Row is one line of a register.
 type Row struct {
-	docstore.Columns
-	Voided     bool   // struck through: the number is not used again
-	VoidReason string // why; may be empty
+	Number     int             // printed number without suffix, 0 for none
+	Cells      []string        // one for each heading, as people read it: dates as dd/mm/yyyy
+	Columns    json.RawMessage // the columns as they were entered, docstore.Columns or docstore.OutColumns
+	Voided     bool            // struck through: the number is not used again
+	VoidReason string          // why; may be empty
+	Hash       [32]byte        // of the entry
 }
 
-// Read reads a register of incoming documents. It returns
-// docstore.ErrNoBook when the unit registered nothing that year. A Query with
-// AsOf in the past gives the same Register whenever it is asked, but for
-// entries that were taken back at AsOf and have been entered again since:
-// these read as valid.
+// Read reads a register. It returns docstore.ErrNoBook when the unit registered
+// nothing that year. A Query with AsOf in the past gives the same Register
+// whenever it is asked, but for entries that were taken back at AsOf and have
+// been entered again since: these read as valid.
 func Read(ctx context.Context, r sqldb.Reader, q Query) (Register, error) {
-	_, entries, err := docstore.ReadBook(ctx, r, q.Unit.ID, docstore.DirectionIn, q.Year)
+	if q.Direction == "" {
+		q.Direction = docstore.DirectionIn
+	}
+	_, entries, err := docstore.ReadBook(ctx, r, q.Unit.ID, q.Direction, q.Year)
 	if err != nil {
 		return Register{}, fmt.Errorf("read the register of %d: %w", q.Year, err)
 	}
-	g := Register{Unit: q.Unit.Name, Code: q.Unit.Code, Year: q.Year, AsOf: q.AsOf}
+	g := Empty(q)
 	for _, e := range entries {
 		if e.Number < q.From || q.To > 0 && e.Number > q.To || !q.AsOf.IsZero() && e.Entered.After(q.AsOf) {
 			continue
 		}
-		row := Row{Columns: e.Columns}
-		if e.State == docstore.EntryVoided && (q.AsOf.IsZero() || !e.Voided.After(q.AsOf)) {
-			row.Voided, row.VoidReason = true, e.VoidReason
+		voided := e.State == docstore.EntryVoided && (q.AsOf.IsZero() || !e.Voided.After(q.AsOf))
+		row := InRow(e.Columns)
+		row.Hash = e.Hash
+		if voided {
+			row = row.struck(e.VoidReason)
 		}
 		g.Rows = append(g.Rows, row)
 		g.Head = e.Hash
@@ -64,22 +77,39 @@ func Read(ctx context.Context, r sqldb.Reader, q Query) (Register, error) {
 	return g, nil
 }
 
-// columnNames are the legal headings in their order: NĐ 30/2020, Phụ lục IV.
-var columnNames = [10]string{
-	"Ngày đến", "Số đến", "Tác giả", "Số, ký hiệu", "Ngày tháng văn bản", "Tên loại và trích yếu",
-	"Đơn vị hoặc người nhận", "Ngày chuyển", "Ký nhận", "Ghi chú",
+// Empty gives the register of q without a line.
+func Empty(q Query) Register {
+	return Register{
+		Unit: q.Unit.Name, Code: q.Unit.Code, Direction: q.Direction, Year: q.Year, AsOf: q.AsOf,
+		Headings: Headings(q.Direction),
+	}
 }
 
-// cells returns the row's ten columns as people read them.
-func (r Row) cells() [10]string {
-	remark := r.Remark
-	if r.Voided {
-		remark = joinText("Đã hủy"+prefixed(": ", r.VoidReason), remark)
+// InRow makes a line of a register of incoming documents.
+func InRow(c docstore.Columns) Row {
+	return Row{Number: c.Number, Cells: inCells(c), Columns: encode(c)}
+}
+
+// OutRow makes a line of a register of outgoing documents.
+func OutRow(number int, c docstore.OutColumns) Row {
+	return Row{Number: number, Cells: outCells(c), Columns: encode(c)}
+}
+
+// struck gives the line struck through; its last cell says so.
+func (r Row) struck(reason string) Row {
+	r.Voided, r.VoidReason = true, reason
+	r.Cells = slices.Clone(r.Cells)
+	remark := &r.Cells[len(r.Cells)-1]
+	*remark = joinText("Đã hủy"+prefixed(": ", reason), *remark)
+	return r
+}
+
+func encode(columns any) json.RawMessage {
+	b, err := json.Marshal(columns)
+	if err != nil {
+		panic(err) // strings and numbers always encode
 	}
-	return [10]string{
-		date(r.Arrived), fmt.Sprint(r.Number), r.Issuer, r.Code, date(r.Issued), r.Title,
-		r.Recipient, date(r.Handed), r.Signed, remark,
-	}
+	return b
 }
 
 func prefixed(prefix, s string) string {

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,24 +46,50 @@ func golden(t *testing.T, name string, got []byte) {
 // sample holds what clerks see in a week, and what an enemy might send them.
 func sample() Register {
 	return Register{
-		Unit: "Sở Y tế", Code: "H18.26", Year: 2026, Head: [32]byte{0xab, 0xcd},
+		Unit: "Sở Y tế", Code: "H18.26", Year: 2026, Headings: Headings(docstore.DirectionIn), Head: [32]byte{0xab, 0xcd},
 		AsOf: time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC),
 		Rows: []Row{
-			{Columns: docstore.Columns{
+			InRow(docstore.Columns{
 				Arrived: "2026-11-23", Number: 1, Issuer: "Ủy ban nhân dân tỉnh Điện Biên", Code: "123/QĐ-UBND", Issued: "2026-11-20",
 				Title:     "Quyết định; về việc giao chỉ tiêu kế hoạch phát triển kinh tế – xã hội năm 2027 cho các sở, ban, ngành",
 				Recipient: "Phòng Kế hoạch – Tài chính", Handed: "2026-11-23", Signed: "chuyenvien1, 09:30 23/11/2026",
-			}},
-			{Columns: docstore.Columns{
+			}),
+			InRow(docstore.Columns{
 				Arrived: "2026-11-23", Number: 2, Issuer: "Sở Tài chính", Code: "45/STC-NS", Title: "V/v quyết toán", Remark: "Trùng số, ký hiệu với văn bản đã gửi trước",
-			}, Voided: true, VoidReason: "vào nhầm sổ"},
+			}).struck("vào nhầm sổ"),
 			// NFD, a formula, a terminal escape, a line break, text that turns round, and a word without end.
-			{Columns: docstore.Columns{
+			InRow(docstore.Columns{
 				Arrived: "2026-11-24", Number: 10, Issuer: "=cmd|' /C calc'!A0", Code: "7/\x1b[31mTB\n-X", Issued: "không rõ",
 				Title: "Tie\u0302\u0301ng Vie\u0323\u0302t \u202egnort\u202c " + strings.Repeat("x", 70), Recipient: "＠SUM(1;2)", Signed: "\t-1+2", Remark: "漢字 文書",
-			}},
+			}),
 		},
 	}
+}
+
+// outgoing is sample for the other direction.
+func outgoing() Register {
+	g := Empty(Query{Unit: directory.Unit{Name: "Sở Y tế", Code: "H18.26"}, Direction: docstore.DirectionOut, Year: 2026})
+	g.Head = [32]byte{0xab, 0xcd}
+	g.Rows = []Row{
+		OutRow(1, docstore.OutColumns{
+			Code: "01/QĐ-SYT", Issued: "2026-01-05", Title: "Quyết định; ban hành quy chế làm việc", Signer: "Giám đốc",
+			Recipients: "UBND xã 01; UBND xã 02; UBND xã 03", Keeper: "Văn thư", Copies: 3, Handed: "2026-01-05",
+		}),
+		OutRow(2, docstore.OutColumns{Code: "02/SYT-VP", Remark: "Số dự trữ"}).struck("số dự trữ không dùng"),
+	}
+	return g
+}
+
+func TestOutgoingRegister(t *testing.T) {
+	var text, csv, js bytes.Buffer
+	for _, err := range []error{outgoing().WriteText(&text, TextOptions{}), outgoing().WriteCSV(&csv), outgoing().WriteJSON(&js)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden(t, "outgoing.txt", text.Bytes())
+	golden(t, "outgoing.csv", csv.Bytes())
+	golden(t, "outgoing.json", js.Bytes())
 }
 
 func TestWriteText(t *testing.T) {
@@ -129,7 +156,7 @@ func TestWriteJSON(t *testing.T) {
 	}
 	golden(t, "register.json", b.Bytes())
 	var empty bytes.Buffer
-	if err := (Register{Year: 2026}).WriteJSON(&empty); err != nil {
+	if err := Empty(Query{Year: 2026}).WriteJSON(&empty); err != nil {
 		t.Fatal(err)
 	}
 	var got struct {
@@ -143,7 +170,7 @@ func TestWriteJSON(t *testing.T) {
 
 func TestEmptyRegister(t *testing.T) {
 	var b bytes.Buffer
-	if err := (Register{Unit: "Xã 01", Year: 2026}).WriteText(&b, TextOptions{}); err != nil {
+	if err := Empty(Query{Unit: directory.Unit{Name: "Xã 01"}, Year: 2026}).WriteText(&b, TextOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if s := b.String(); !strings.Contains(s, "Tổng số: 0 số đến.") || !strings.Contains(s, "Số, ký hiệu") || strings.Contains(s, "Mã băm") {
@@ -281,8 +308,8 @@ func TestRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := [10]string{"23/11/2026", "1", "UBND tỉnh", "01/QĐ-UBND", "23/11/2026", "Quyết định; V/v thử", "Phòng Nghiệp vụ Y", "23/11/2026", "", ""}
-	if got := g.Rows[0].cells(); got != want {
+	want := []string{"23/11/2026", "1", "UBND tỉnh", "01/QĐ-UBND", "23/11/2026", "Quyết định; V/v thử", "Phòng Nghiệp vụ Y", "23/11/2026", "", ""}
+	if got := g.Rows[0].Cells; !slices.Equal(got, want) {
 		t.Errorf("cells %q, want %q", got, want)
 	}
 	if _, err := read(Query{Year: 2027}); !errors.Is(err, docstore.ErrNoBook) {
@@ -294,7 +321,8 @@ func FuzzWriteText(f *testing.F) {
 	f.Add("V/v", "漢字", 80)
 	f.Add(strings.Repeat("a\u0323", 300), "\x1b]0;x\a\u202e", 1)
 	f.Fuzz(func(t *testing.T, title, issuer string, limit int) {
-		g := Register{Unit: issuer, Rows: []Row{{Columns: docstore.Columns{Title: title, Issuer: issuer, Signed: title}, Voided: true, VoidReason: issuer}}}
+		g := Empty(Query{Unit: directory.Unit{Name: issuer}})
+		g.Rows = []Row{InRow(docstore.Columns{Title: title, Issuer: issuer, Signed: title}).struck(issuer)}
 		var b bytes.Buffer
 		if err := g.WriteText(&b, TextOptions{Width: limit % 500}); err != nil {
 			t.Fatal(err)

@@ -27,10 +27,13 @@ func (g Register) WriteText(w io.Writer, opt TextOptions) error {
 	if opt.Width == 0 {
 		opt.Width = defaultWidth
 	}
-	rows := [][10]string{columnNames}
+	f := formOf(g.Direction)
+	rows := make([][10]string, 1, 1+len(g.Rows))
+	copy(rows[0][:], g.Headings)
 	voided := 0
 	for _, r := range g.Rows {
-		cells := r.cells()
+		var cells [10]string
+		copy(cells[:], r.Cells)
 		for i := range cells {
 			cells[i] = clean(cells[i])
 		}
@@ -40,14 +43,14 @@ func (g Register) WriteText(w io.Writer, opt TextOptions) error {
 		}
 	}
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "SỔ ĐĂNG KÝ VĂN BẢN ĐẾN\n")
+	fmt.Fprintln(out, f.title)
 	fmt.Fprintf(out, "Đơn vị: %s%s\nNăm: %d\n", clean(g.Unit), prefixed(" – ", clean(g.Code)), g.Year)
 	if !g.AsOf.IsZero() {
 		fmt.Fprintf(out, "Tính đến: %s\n", g.AsOf.In(vietnam).Format("15:04:05 02/01/2006"))
 	}
 	out.WriteByte('\n')
-	writeTable(out, rows, opt.Width)
-	fmt.Fprintf(out, "\nTổng số: %d số đến", len(g.Rows))
+	writeTable(out, rows, f, opt.Width)
+	fmt.Fprintf(out, "\nTổng số: %d %s", len(g.Rows), f.counted)
 	if voided > 0 {
 		fmt.Fprintf(out, ", trong đó %d số đã hủy", voided)
 	}
@@ -60,10 +63,9 @@ func (g Register) WriteText(w io.Writer, opt TextOptions) error {
 
 const gap = "  "
 
-// writeTable writes rows, of which the first is the heading. Numbers (second
-// column) stand to the right.
-func writeTable(out *bufio.Writer, rows [][10]string, total int) {
-	widths := fit(rows, total)
+// writeTable writes rows, of which the first is the heading.
+func writeTable(out *bufio.Writer, rows [][10]string, f form, total int) {
+	widths := fit(rows, f, total)
 	for i, row := range rows {
 		var lines [10][]string
 		height := 0
@@ -79,7 +81,7 @@ func writeTable(out *bufio.Writer, rows [][10]string, total int) {
 					text = lines[c][l]
 				}
 				pad := strings.Repeat(" ", widths[c]-displayWidth(text))
-				if c == 1 && i > 0 {
+				if c == f.right && i > 0 {
 					text, pad = pad+text, ""
 				}
 				line.WriteString(text + pad)
@@ -104,19 +106,12 @@ func writeTable(out *bufio.Writer, rows [][10]string, total int) {
 // headingWidth is what a heading may claim of the width by itself.
 const headingWidth = 12
 
-// unbroken is up to which width a column's cells are not broken: the dates,
-// the number, and the symbol of the document.
-var unbroken = [10]int{0: 10, 1: 10, 3: 16, 4: 10, 7: 10}
-
-// share is how much more of the width than others a column deserves.
-var share = [10]int{1, 1, 1, 1, 1, 2, 1, 1, 1, 1}
-
 // fit chooses the columns' widths: as wide as the widest cell, then the
 // column that is widest for its share gives way until the table fits. None
 // gets narrower than the longest word of its heading.
-func fit(rows [][10]string, total int) (widths [10]int) {
+func fit(rows [][10]string, f form, total int) (widths [10]int) {
 	var least [10]int
-	for c, heading := range columnNames {
+	for c, heading := range rows[0] {
 		for word := range strings.FieldsSeq(heading) {
 			least[c] = max(least[c], displayWidth(word))
 		}
@@ -124,7 +119,7 @@ func fit(rows [][10]string, total int) (widths [10]int) {
 		for _, row := range rows[1:] {
 			widths[c] = max(widths[c], displayWidth(row[c]))
 		}
-		least[c] = max(least[c], min(unbroken[c], widths[c]))
+		least[c] = max(least[c], min(f.unbroken[c], widths[c]))
 		widths[c] = max(min(widths[c], total), least[c])
 	}
 	sum := len(gap) * (len(widths) - 1)
@@ -134,7 +129,7 @@ func fit(rows [][10]string, total int) (widths [10]int) {
 	for ; sum > total; sum-- {
 		widest := -1
 		for c, w := range widths {
-			if w > least[c] && (widest < 0 || w*share[widest] > widths[widest]*share[c]) {
+			if w > least[c] && (widest < 0 || w*f.share[widest] > widths[widest]*f.share[c]) {
 				widest = c
 			}
 		}
