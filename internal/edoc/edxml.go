@@ -1,6 +1,9 @@
 package edoc
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A Package is an edXML document package. QCVN 102:2016/BTTTT.
 type Package struct {
@@ -8,8 +11,28 @@ type Package struct {
 	Trace    []TraceHeader
 	Business Business
 	Files    []PackageFile
+	// Signatures are the XML signatures in the package, as they call
+	// themselves. They are read only: Encode writes none.
+	Signatures []PackageSignature
 
 	problems []Problem // found while reading; Validate reports them
+}
+
+// A PackageSignature is an XML signature of a package, which is not verified.
+type PackageSignature struct {
+	Method, Digest string // URIs of the algorithms
+}
+
+// Weak reports whether the signature proves nothing any more: it stands on
+// SHA-1 or MD5. The national SDK still writes such.
+func (s PackageSignature) Weak() bool {
+	for _, uri := range [...]string{s.Method, s.Digest} {
+		uri = strings.ToLower(uri)
+		if strings.HasSuffix(uri, "sha1") || strings.HasSuffix(uri, "md5") {
+			return true
+		}
+	}
+	return false
 }
 
 // A MessageHeader is the metadata of a package.

@@ -46,7 +46,11 @@ func ParseStatus(r io.Reader, lim Limits) (*StatusMessage, error) {
 // Errors are those of ParseEdXML and ParseStatus.
 func ReadEdXML(r io.Reader, lim Limits) (*Package, *StatusMessage, error) {
 	lim = lim.withDefaults()
-	root, err := readTree(r, lim)
+	text, parts, err := splitSOAP(r, lim)
+	if err != nil {
+		return nil, nil, err
+	}
+	root, err := readTree(text, lim)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -74,6 +78,14 @@ func ReadEdXML(r io.Reader, lim Limits) (*Package, *StatusMessage, error) {
 	if p.Files, err = in.files(root, lim); err != nil {
 		return nil, nil, err
 	}
+	if len(parts) > 0 {
+		attached, err := in.soapFiles(root, parts, lim)
+		if err != nil {
+			return nil, nil, err
+		}
+		p.Files = append(p.Files, attached...)
+	}
+	p.Signatures = signatures(root)
 	return p, nil, nil
 }
 
@@ -247,10 +259,8 @@ func staff(n *node) StaffInfo {
 // manifest.
 func (in scanner) files(root *node, lim Limits) ([]PackageFile, error) {
 	manifest := make(map[string]*node)
-	for _, list := range root.find("edxmlmanifest") {
-		for _, ref := range list.all("reference") {
-			manifest[ref.str("contentid")] = ref
-		}
+	for _, ref := range manifestReferences(root) {
+		manifest[first(ref.str("contentid"), ref.href)] = ref
 	}
 	var files []PackageFile
 	room := lim.MaxContent
@@ -292,6 +302,20 @@ func (in scanner) files(root *node, lim Limits) ([]PackageFile, error) {
 		}
 	}
 	return files, nil
+}
+
+// signatures reads by which algorithms the package is signed. Whether the
+// signatures are right is not checked here.
+func signatures(root *node) (list []PackageSignature) {
+	for _, s := range root.find("signature") {
+		info := s.kid("signedinfo")
+		one := PackageSignature{Method: info.kid("signaturemethod").algo()}
+		for _, ref := range info.all("reference") {
+			one.Digest = first(one.Digest, ref.kid("digestmethod").algo())
+		}
+		list = append(list, one)
+	}
+	return list
 }
 
 // unwrap returns the file inside a ZIP that the national SDK put around an

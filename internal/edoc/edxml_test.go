@@ -477,6 +477,9 @@ func FuzzReadEdXML(f *testing.F) {
 		f.Add(sample(f, name))
 	}
 	f.Add(withAttachment("a.pdf", zipOf(f, map[string]string{"x.edxml": "y"})))
+	f.Add(soapPackage("Content-Type: multipart/related; boundary=b; start=\"<root>\"\r\n\r\n"))
+	f.Add(soapPackage(""))
+	f.Add(signedPackage("http://www.w3.org/2000/09/xmldsig#rsa-sha1", "http://www.w3.org/2000/09/xmldsig#sha1"))
 	lim := Limits{MaxBytes: 64 << 10, MaxContent: 32 << 10, MaxElements: 500}
 	f.Fuzz(func(t *testing.T, text string) {
 		p, s, err := ReadEdXML(strings.NewReader(text), lim)

@@ -72,6 +72,8 @@ type node struct {
 	text    []byte
 	kids    []*node
 	content *base64Reader // of ContentTransferEncoded only
+
+	href, algorithm string // the two attributes that mean something
 }
 
 // readTree reads a whole XML file. Entities other than the five of XML, DTDs
@@ -107,6 +109,14 @@ func readTree(r io.Reader, lim Limits) (*node, error) {
 				return nil, ErrTooLarge
 			}
 			n := &node{name: strings.ToLower(tok.Name.Local)}
+			for _, a := range tok.Attr {
+				switch a.Name.Local {
+				case "href":
+					n.href = a.Value
+				case "Algorithm":
+					n.algorithm = a.Value
+				}
+			}
 			if n.name == contentElement {
 				// The diverter saw this tag before the decoder did.
 				if contents == len(div.contents) {
@@ -233,4 +243,12 @@ func (n *node) leaves(name string) []string {
 		walk(k)
 	}
 	return texts
+}
+
+// algo gives the Algorithm attribute of n.
+func (n *node) algo() string {
+	if n == nil {
+		return ""
+	}
+	return n.algorithm
 }
