@@ -57,7 +57,7 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 	rec := edoc.Recognize(input)
 	in.rec = rec
 	if err := in.d.guardSecrets(ctx, fin, carrier{
-		actor: in.actor(), ref: string(in.id), client: in.origin.Remote, session: in.origin.Session, mark: rec.Secret,
+		actor: in.actor(), ref: string(in.id), client: in.origin.Remote, session: in.origin.Session, mark: max(rec.Secret, packedSecret(rec.EdXML)),
 	}); err != nil {
 		return nil, err
 	}
@@ -215,6 +215,11 @@ func (in *Incoming) intake(
 	}
 	if err := in.tellArrival(ctx, tx, made); err != nil {
 		return err
+	}
+	if w, ok := signatureWarning(doc.rec.EdXML); ok {
+		if err := in.d.stores.Documents.AddWarning(ctx, tx, made.Document.ID, w); err != nil {
+			return err
+		}
 	}
 	if w, ok := agencyWarning(doc.rec.Code, doc.issuer); ok {
 		return in.d.stores.Documents.AddWarning(ctx, tx, made.Document.ID, w)

@@ -35,7 +35,7 @@ func (in *Incoming) wantCheck(ctx context.Context, tx *sqldb.Tx, fin *mailstore.
 	}
 	if !slices.ContainsFunc(fin.Scan.Attachments(), func(a mail.Attachment) bool {
 		return in.d.opt.Reads(extract.File{Media: a.Type, Name: a.Name})
-	}) {
+	}) && !in.d.readsPacked(in.rec.EdXML) {
 		return nil
 	}
 	c := docstore.Check{Message: docstore.MessageRef(w.msg), From: in.origin.Account, QueueID: string(in.id), Accepted: w.at}

@@ -90,6 +90,12 @@ func (in *Incoming) screen(ctx context.Context) (*document, filter.Decision, err
 		if err := decide(d); err != nil {
 			return nil, held, err
 		}
+		if d, err = in.checkPacked(); err != nil {
+			return nil, held, err
+		}
+		if err := decide(d); err != nil {
+			return nil, held, err
+		}
 	}
 	before := in.fin
 	for _, m := range in.d.opt.Screen.Milters {

@@ -2,7 +2,6 @@ package edoc
 
 import (
 	"io"
-	"strings"
 	"time"
 )
 
@@ -50,10 +49,10 @@ type File struct {
 }
 
 // isEdXML reports whether the file is declared as an edXML package.
-func (f *File) isEdXML() bool {
-	const ext = ".edxml"
-	return len(f.Name) >= len(ext) && strings.EqualFold(f.Name[len(f.Name)-len(ext):], ext) && f.Open != nil
-}
+func (f *File) isEdXML() bool { return f.Open != nil && IsEdXMLName(f.Name) }
+
+// IsEdXMLName tells whether a file is declared as edXML by its name.
+func IsEdXMLName(name string) bool { return hasSuffixFold(name, ".edxml") }
 
 // A Field names a piece of metadata that has evidence.
 type Field string

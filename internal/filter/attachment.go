@@ -75,14 +75,6 @@ func (a *Attachments) file(att *mail.Attachment, r io.ReaderAt) (Decision, error
 	if strings.HasPrefix(att.Type, "message/") && (name == "" || att.Part.Message != nil) || att.Type == "text/rfc822-headers" {
 		return Decision{}, nil // parts of reports, and messages: these are looked into
 	}
-	whole := att.Part.Decoder(r)
-	head := make([]byte, sniffLen)
-	n, err := io.ReadFull(whole, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { //nolint:errorlint // ReadFull wraps neither
-		return Decision{}, fmt.Errorf("read an attachment: %w", err)
-	}
-	head = head[:n]
-	is := sniff(head)
 	names := []string{name}
 	if bare := *att.Part; bare.DispParams != nil { // the other of the two names: some programs take that one
 		bare.DispParams = nil
@@ -90,19 +82,38 @@ func (a *Attachments) file(att *mail.Attachment, r io.ReaderAt) (Decision, error
 			names = append(names, other)
 		}
 	}
+	return a.octets(names, att.Type, att.Part.Decoder(r))
+}
+
+// File checks a file that came in an attachment as part of a package.
+func (a *Attachments) File(name, mediaType string, r io.Reader) (Decision, error) {
+	return a.octets([]string{name}, mediaType, r)
+}
+
+// octets checks a file by its names, the first of which is shown, by its
+// declared type and by what it holds.
+func (a *Attachments) octets(names []string, mediaType string, whole io.Reader) (Decision, error) {
+	name := names[0]
+	head := make([]byte, sniffLen)
+	n, err := io.ReadFull(whole, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { //nolint:errorlint // ReadFull wraps neither
+		return Decision{}, fmt.Errorf("read an attachment: %w", err)
+	}
+	head = head[:n]
+	is := sniff(head)
 	shown := name
 	if shown == "" {
-		shown = att.Type
+		shown = mediaType
 	}
 	var d Decision
 	for _, n := range names {
 		ext := extension(n)
 		if ext == "" {
-			ext = usual(att.Type, is)
+			ext = usual(mediaType, is)
 		}
 		d = worse(d, a.byName(shown, ext, is))
 	}
-	if slices.Contains(programTypes, att.Type) {
+	if slices.Contains(programTypes, mediaType) {
 		d = worse(d, refuseProgram(shown))
 	}
 	if d.Action == Refuse || is != kindZip && is != kindOLE {

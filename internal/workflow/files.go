@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"vanthu/internal/extract"
 	"vanthu/internal/fault"
 	"vanthu/internal/journal"
-	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/sqldb"
 )
@@ -95,8 +95,11 @@ func (w *Workflow) readFiles(ctx context.Context, files FileReader, c docstore.C
 		return err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	atts := content.Structure.Root().Attachments()
-	texts, err := w.fileTexts(ctx, files, content, atts)
+	atts, err := attached(content)
+	if err != nil {
+		return err
+	}
+	texts, err := w.fileTexts(ctx, files, c, atts)
 	if err != nil {
 		return err
 	}
@@ -159,16 +162,42 @@ func (w *Workflow) learn(
 	return func(*sqldb.Tx) error { return nil }, nil
 }
 
-// fileTexts reads the attached files that can be read. One that is damaged or
-// too hard counts as one without a text.
-func (w *Workflow) fileTexts(ctx context.Context, files FileReader, c *mailstore.Content, atts []mail.Attachment) ([]edoc.FileText, error) {
-	var texts []edoc.FileText
-	for _, a := range atts {
-		f := extract.File{Media: a.Type, Name: a.Name}
-		if !f.Reads() || len(texts) == maxFilesRead {
+// attachedFile is a file in a message: attached, or packed in an edXML package.
+type attachedFile struct {
+	extract.File
+	open func() io.Reader
+}
+
+func attached(c *mailstore.Content) (list []attachedFile, err error) {
+	for _, a := range c.Structure.Root().Attachments() {
+		list = append(list, attachedFile{
+			extract.File{Media: a.Type, Name: a.Name}, func() io.Reader { return a.Part.Decoder(c.Body()) },
+		})
+		if !edoc.IsEdXMLName(a.Name) {
 			continue
 		}
-		doc, err := files.Read(ctx, f, a.Part.Decoder(c.Body()), extract.Want{Octets: maxFileText, First: firstPages, Last: lastPages})
+		packed, err := docstore.Unpack(a, c.Body())
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range packed {
+			list = append(list, attachedFile{
+				extract.File{Media: p.Sniff(), Name: p.Name}, func() io.Reader { return bytes.NewReader(p.Data) },
+			})
+		}
+	}
+	return list, nil
+}
+
+// fileTexts reads the attached files that can be read. One that is damaged or
+// too hard counts as one without a text.
+func (w *Workflow) fileTexts(ctx context.Context, files FileReader, c docstore.Check, atts []attachedFile) ([]edoc.FileText, error) {
+	var texts []edoc.FileText
+	for _, a := range atts {
+		if !a.Reads() || len(texts) == maxFilesRead {
+			continue
+		}
+		doc, err := files.Read(ctx, a.File, a.open(), extract.Want{Octets: maxFileText, First: firstPages, Last: lastPages})
 		if err != nil && (fault.KindOf(err) != fault.Invalid || ctx.Err() != nil) {
 			return nil, err
 		}
