@@ -114,6 +114,9 @@ type SMTP struct {
 	RelayConnectionsPerAddress int `toml:"relay_connections_per_address" env:"RELAY_CONNECTIONS_PER_ADDRESS"`
 	// Longest SMTP session, whatever happens in it.
 	SessionTimeout Duration `toml:"session_timeout" env:"SESSION_TIMEOUT"`
+	// Longest time for which people may have a message kept back, to be
+	// delivered later (FUTURERELEASE, RFC 4865). 0 does not offer it.
+	MaxHold Duration `toml:"max_hold" env:"MAX_HOLD"`
 	// Take messages whose header has letters beyond ASCII although the program
 	// did not ask for SMTPUTF8. Old scanners and programs send such.
 	RawHeaders bool `toml:"raw_headers" env:"RAW_HEADERS"`
@@ -387,6 +390,7 @@ func Default() *Config {
 			MaxMessageMiB: 50, MaxRecipients: 1000,
 			RelayConnectionsPerAddress:   50,
 			SessionTimeout:               Duration(30 * time.Minute),
+			MaxHold:                      Duration(30 * 24 * time.Hour),
 			AllowPlaintextAuthOnLoopback: true,
 		},
 		IMAP: IMAP{

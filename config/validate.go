@@ -118,6 +118,7 @@ func (c *Config) validateFigures(report report) {
 	within("smtp.max_recipients", c.SMTP.MaxRecipients, 100, 10_000)
 	within("smtp.relay_connections_per_address", c.SMTP.RelayConnectionsPerAddress, 1, 100_000)
 	lasting("smtp.session_timeout", c.SMTP.SessionTimeout, time.Minute, day)
+	lasting("smtp.max_hold", c.SMTP.MaxHold, 0, 366*day)
 	within("imap.sessions_per_account", c.IMAP.SessionsPerAccount, 1, 1000)
 	lasting("delivery.dedupe_window", c.Delivery.DedupeWindow, time.Second, 7*day)
 	lasting("documents.tracking_interval", c.Documents.TrackingInterval, time.Second, day)

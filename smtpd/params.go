@@ -57,6 +57,9 @@ func mailParams(params []byte, of offer) (env mail.Envelope, why string) {
 	if seen["HOLDFOR"] && seen["HOLDUNTIL"] { // RFC 4865, section 4
 		return env, replyBadParam
 	}
+	if !env.HoldUntil.IsZero() && !env.By.Deadline.IsZero() && !env.By.Deadline.After(env.HoldUntil) {
+		return env, replyHoldBeyondBy // both wishes cannot come true
+	}
 	return env, ""
 }
 

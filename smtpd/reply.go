@@ -57,6 +57,7 @@ const (
 	replyNoMechanism  = "504 5.5.4 Unknown authentication mechanism\r\n"
 
 	replyPathInParam    = "501 5.1.3 Bad original recipient\r\n"
+	replyHoldBeyondBy   = "501 5.5.4 The message is to be held until after it must have arrived: see BY and HOLDFOR\r\n"
 	replyHoldTooLong    = "501 5.5.4 Hold too long or in the past: see FUTURERELEASE in the reply to EHLO\r\n"
 	replyBinaryByDATA   = "503 5.5.1 BINARYMIME needs BDAT\r\n"
 	replyAuthRequired   = "530 5.7.0 Authentication required\r\n"

@@ -17,7 +17,7 @@ import (
 func (c *cli) queueCmd() *cobra.Command {
 	return parent("queue", "Mail that must leave this server", c.queueList(), c.queueShow(),
 		c.queueAct("hold", "Stop what waits until it is released"),
-		c.queueAct("release", "Let what is held go, at once"),
+		c.queueAct("release", "Let what is held, or waits for a later time, go at once"),
 		c.queueAct("retry", "Try what waits now, also at servers that did not answer"),
 		c.queueRoute(), c.queueDrop())
 }
@@ -46,7 +46,7 @@ how the next server is doing.`,
 	f.StringVar(&id, "id", "", "only the message with this queue `id`")
 	f.StringVar(&req.Domain, "domain", "", "only recipients of this `domain`")
 	f.StringVar(&req.Sender, "sender", "", "only mail of this `address`; <> for delivery reports")
-	f.StringVar(&state, "state", "", "only this `state`: waiting, leased, held, done, failed or dropped")
+	f.StringVar(&state, "state", "", "only this `state`: later, waiting, leased, held, done, failed or dropped")
 	f.IntVar(&req.Limit, "limit", 0, "at most this `number` of lines (1000)")
 	return cmd
 }
@@ -55,7 +55,7 @@ func printQueue(w io.Writer, list []control.QueueItem) error {
 	rows := make([][]string, len(list))
 	for i, it := range list {
 		next := ""
-		if it.State == queue.Waiting {
+		if it.State == queue.Waiting || it.State == queue.Later {
 			next = shownTime(it.Next)
 		}
 		rows[i] = []string{

@@ -120,7 +120,7 @@ func (s *Server) makeServices() (err error) {
 		Gate:                        people,
 		RelayGate:                   wire.NewGate(wire.GateOptions{Total: cfg.Limits.Connections, PerAddr: cfg.SMTP.RelayConnectionsPerAddress}),
 		MaxMessage:                  int64(cfg.SMTP.MaxMessageMiB) << 20, MaxRecipients: cfg.SMTP.MaxRecipients,
-		SessionTime: cfg.SMTP.SessionTimeout.Std(), Log: r.opt.Log,
+		SessionTime: cfg.SMTP.SessionTimeout.Std(), MaxHold: cfg.SMTP.MaxHold.Std(), Now: r.opt.Now, Log: r.opt.Log,
 	})
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func (s *Server) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	background, _ := errgroup.WithContext(work)
-	runs := []func(context.Context) error{r.Journal.Run, r.Directory.Run, r.Directory.RunTurns, r.Mail.RunRights, r.Workflow.Run, r.Transport.Run, r.Mail.RunIndexer, s.collect, releaseMemory}
+	runs := []func(context.Context) error{r.Journal.Run, r.Directory.Run, r.Directory.RunTurns, r.Mail.RunRights, r.Workflow.Run, r.Transport.Run, r.Delivery.RunDeferred, r.Mail.RunIndexer, s.collect, releaseMemory}
 	if r.Files != nil {
 		runs = append(runs, func(ctx context.Context) error { return r.Workflow.RunFiles(ctx, r.Files) })
 	}
@@ -236,6 +236,9 @@ func (s *Server) collect(ctx context.Context) error {
 		thorough := now.Sub(lastThorough) > 24*time.Hour
 		if thorough {
 			s.rooms.forgetEnded(ctx, now)
+			if err := s.rooms.Delivery.ForgetDropped(ctx); err != nil && ctx.Err() == nil {
+				s.rooms.opt.Log.Error("cannot forget mail for later that was dropped", "err", err)
+			}
 		}
 		_, err := s.rooms.Collect(ctx, thorough)
 		if err == nil && thorough {

@@ -78,6 +78,7 @@ func (s *Server) counters() map[string]int64 {
 		"recipients_queued":   d.Queued.Load(),
 		"messages_refused":    d.Refused.Load(),
 		"messages_held":       d.Held.Load(),
+		"messages_deferred":   d.Deferred.Load(),
 		"imap_logins":         i.Logins.Load(),
 		"imap_login_failures": i.LoginFailures.Load(),
 		"imap_commands":       i.Commands.Load(),

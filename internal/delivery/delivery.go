@@ -90,6 +90,7 @@ type Stats struct {
 	Queued     atomic.Int64 // recipients handed to the queue
 	Refused    atomic.Int64 // messages refused by policy after their body was read
 	Held       atomic.Int64 // messages accepted into quarantine
+	Deferred   atomic.Int64 // messages accepted for a later time
 }
 
 // New returns a Delivery over stores.

@@ -39,6 +39,8 @@ type Incoming struct {
 	id     queue.ID
 	ended  bool
 
+	arrived time.Time // when it came, when that is not now
+
 	rec      edoc.Recognition             // what the message is as a document
 	verdicts map[mailstore.Owner]*verdict // what rules make of it
 	asked    []*verdict                   // the same, those it is sent on to before who sends
@@ -171,11 +173,17 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 		return Accepted{QueueID: id, Repeated: true}, nil
 	}
 	defer d.recent.end(key)
-	in.plan(ctx, in.fin)
+	later := held.Action != filter.Hold && in.defers()
+	if !later {
+		in.plan(ctx, in.fin)
+	}
 	if err := d.stores.DB.Update(ctx, func(tx *sqldb.Tx) (err error) {
-		if held.Action == filter.Hold {
+		switch {
+		case held.Action == filter.Hold:
 			acc, err = in.hold(ctx, tx, held)
-		} else {
+		case later:
+			acc, err = in.later(ctx, tx)
+		default:
 			acc, err = in.store(ctx, tx, in.fin, doc)
 		}
 		return err

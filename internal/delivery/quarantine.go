@@ -282,7 +282,7 @@ func (d *Delivery) ReleaseHeld(ctx context.Context, by journal.Actor, id HeldID)
 	if err := in.expand(d.stores.Directory.Snapshot()); err != nil {
 		return Accepted{}, err
 	}
-	if err := in.restore(ctx, h); err != nil {
+	if err := in.restore(ctx, h.message); err != nil {
 		return Accepted{}, err
 	}
 	defer func() { err = errors.Join(err, in.fin.Release()) }()
@@ -296,7 +296,12 @@ func (d *Delivery) ReleaseHeld(ctx context.Context, by journal.Actor, id HeldID)
 		if err := d.decide(ctx, tx, by, h, StateReleased); err != nil {
 			return err
 		}
-		if acc, err = in.store(ctx, tx, in.fin, doc); err != nil {
+		if in.defers() {
+			acc, err = in.later(ctx, tx)
+		} else {
+			acc, err = in.store(ctx, tx, in.fin, doc)
+		}
+		if err != nil {
 			return err
 		}
 		return d.tellHeld(ctx, tx, h, noticeReleased)
@@ -304,10 +309,10 @@ func (d *Delivery) ReleaseHeld(ctx context.Context, by journal.Actor, id HeldID)
 	return acc, err
 }
 
-// restore makes in.fin of a stored message, and keeps the trace fields that it
+// restore makes in.fin of a message that was stored for the time being, and keeps the trace fields that it
 // got when it came.
-func (in *Incoming) restore(ctx context.Context, h Held) (err error) {
-	c, err := in.d.stores.Mail.Content(ctx, h.message)
+func (in *Incoming) restore(ctx context.Context, msg mailstore.MessageID) (err error) {
+	c, err := in.d.stores.Mail.Content(ctx, msg)
 	if err != nil {
 		return err
 	}

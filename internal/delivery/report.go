@@ -183,6 +183,9 @@ func (d *Delivery) statusFields(r Report) []byte {
 	}
 	fmt.Fprintf(&b, "Reporting-MTA: dns; %s\nX-Queue-ID: %s\nArrival-Date: %s\n",
 		d.opt.Hostname, r.Queue, r.Arrived.In(vietnam).Format(time.RFC1123Z))
+	if !r.Env.HoldUntil.IsZero() { // RFC 4865
+		fmt.Fprintf(&b, "Future-Release-Request: until; %s\n", r.Env.HoldUntil.UTC().Format(time.RFC3339))
+	}
 	for _, x := range r.Recipients {
 		b.WriteByte('\n')
 		if x.To.Original != "" {

@@ -135,7 +135,10 @@ func (in *Incoming) report(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fin
 	if err != nil || len(list) == 0 || in.env.From.Null {
 		return err
 	}
-	rep := Report{Queue: in.id, Env: in.env, Arrived: in.d.opt.Now(), Recipients: list}
+	rep := Report{Queue: in.id, Env: in.env, Arrived: in.arrived, Recipients: list}
+	if rep.Arrived.IsZero() {
+		rep.Arrived = in.d.opt.Now()
+	}
 	if rep.Original, err = original(fin, fin.Size); err != nil {
 		return err
 	}

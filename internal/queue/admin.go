@@ -33,7 +33,7 @@ func (f Filter) where() (cond string, args []any) {
 		b.WriteString(` AND ` + text + `$` + strconv.Itoa(len(args)))
 	}
 	if !f.All && f.State == "" {
-		b.WriteString(` AND state IN ('waiting', 'leased', 'held')`)
+		b.WriteString(` AND state IN ('later', 'waiting', 'leased', 'held')`)
 	}
 	if f.State != "" {
 		add(`state = `, string(f.State))
@@ -178,7 +178,7 @@ type Act string
 // The acts.
 const (
 	ActHold    Act = "hold"    // waiting → held
-	ActRelease Act = "release" // held → due at once
+	ActRelease Act = "release" // held, later → due at once
 	ActRetry   Act = "retry"   // waiting → due at once
 	ActRoute   Act = "route"   // waiting, held: another way
 )
@@ -189,7 +189,7 @@ func (a Act) rule() (from []State, event string, ok bool) {
 	case ActHold:
 		return []State{Waiting}, "queue.held", true
 	case ActRelease:
-		return []State{Held}, "queue.released", true
+		return []State{Held, Later}, "queue.released", true
 	case ActRetry:
 		return []State{Waiting}, "queue.retried", true
 	case ActRoute:
@@ -232,6 +232,7 @@ func (q *Queue) Change(ctx context.Context, actor journal.Actor, sel Selection, 
 		tx.OnCommit(func() {
 			q.prod.Add(1)
 			q.signal()
+			notify(q.later)
 		})
 		return q.note(ctx, tx, actor, event, sel, changed{Selection: sel, Items: n, Route: route})
 	})
@@ -266,7 +267,10 @@ func (q *Queue) change(ctx context.Context, tx *sqldb.Tx, f Filter, act Act, rou
 	case ActHold:
 		set = `state = 'held'`
 	case ActRelease:
-		set, args = `state = 'waiting', next_us = `+next, append(args, now)
+		set, args = `next_us = `+next, append(args, now)
+		if f.State == Held {
+			set += `, state = 'waiting'`
+		}
 	case ActRetry:
 		set, args = `next_us = `+next, append(args, now)
 	case ActRoute:
@@ -277,14 +281,14 @@ func (q *Queue) change(ctx context.Context, tx *sqldb.Tx, f Filter, act Act, rou
 UPDATE queue_item SET `+set+` WHERE id IN (SELECT id FROM chosen)`, args...)
 }
 
-// Take gives up to limit items of a selection that wait or are held, for an
+// Take gives up to limit items of a selection that wait, also for a later time, or are held, for an
 // administrator to drop in tx.
 func (q *Queue) Take(ctx context.Context, tx *sqldb.Tx, sel Selection, limit int) (items []Item, err error) {
 	f, err := sel.filter()
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range []State{Waiting, Held} {
+	for _, s := range []State{Later, Waiting, Held} {
 		f.State = s
 		cond, args := f.where()
 		args = append(args, limit-len(items))
@@ -320,7 +324,7 @@ func (q *Queue) Chosen(ctx context.Context, sel Selection) (there, busy int, err
 	return there, busy, err
 }
 
-const qEnd = `UPDATE queue_item SET state = $1, next_us = $2, last_code = $3, last_text = $4 WHERE id = $5 AND state IN ('waiting', 'held')`
+const qEnd = `UPDATE queue_item SET state = $1, next_us = $2, last_code = $3, last_text = $4 WHERE id = $5 AND state IN ('later', 'waiting', 'held')`
 
 // End takes an item out for good, in state Failed or Dropped. The caller tells
 // its sender, or not, in the same transaction.
@@ -338,7 +342,7 @@ func (q *Queue) End(ctx context.Context, tx *sqldb.Tx, it Item, as State, r Resu
 	return nil
 }
 
-const qUses = `SELECT count(*) FROM queue_item WHERE message_id = $1 AND state IN ('waiting', 'leased', 'held')`
+const qUses = `SELECT count(*) FROM queue_item WHERE message_id = $1 AND state IN ('later', 'waiting', 'leased', 'held')`
 
 // Uses reports whether an item that has not ended still needs the message, so
 // that it must not be collected.

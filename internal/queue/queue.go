@@ -39,6 +39,7 @@ type State string
 
 // The states. Done, Failed and Dropped are final.
 const (
+	Later   State = "later"   // not before Next, as its sender wants it; it has not been delivered anywhere. RFC 4865
 	Waiting State = "waiting" // due at Next
 	Leased  State = "leased"  // an attempt is under way
 	Held    State = "held"    // an administrator stopped it
@@ -83,10 +84,11 @@ type Options struct {
 
 // Queue is the durable queue. Its methods may be called concurrently.
 type Queue struct {
-	db   *sqldb.DB
-	opt  Options
-	wake chan struct{}
-	prod atomic.Int64
+	db    *sqldb.DB
+	opt   Options
+	wake  chan struct{}
+	later chan struct{}
+	prod  atomic.Int64
 }
 
 // New returns the queue kept in db.
@@ -103,24 +105,26 @@ func New(db *sqldb.DB, opt Options) *Queue {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Queue{db: db, opt: opt, wake: make(chan struct{}, 1)}
+	return &Queue{db: db, opt: opt, wake: make(chan struct{}, 1), later: make(chan struct{}, 1)}
 }
 
 // Wake gives a value when new items may be due.
 func (q *Queue) Wake() <-chan struct{} { return q.wake }
 
-func (q *Queue) signal() {
+func (q *Queue) signal() { notify(q.wake) }
+
+func notify(ch chan struct{}) {
 	select {
-	case q.wake <- struct{}{}:
+	case ch <- struct{}{}:
 	default:
 	}
 }
 
 const qInsert = `INSERT INTO queue_item
  (queue_id, message_id, sender, rcpt, domain, state, attempts, created_us, next_us, expires_us, leased_us, last_code, last_text,
-  envid, ret, notify, orcpt, orcpt_type, utf8, body, require_tls, tls_optional, by_us, by_mode, by_trace, priority)
- VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $7, $8, 0, 0, '',
-  $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+  envid, ret, notify, orcpt, orcpt_type, utf8, body, require_tls, tls_optional, by_us, by_mode, by_trace, priority, hold_us)
+ VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, 0, 0, '',
+  $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
  ON CONFLICT (queue_id, rcpt) DO NOTHING`
 
 // Enqueue puts one item for each of rcpts into tx, with the sender and all
@@ -128,22 +132,30 @@ const qInsert = `INSERT INTO queue_item
 // same message is queued once.
 func (q *Queue) Enqueue(ctx context.Context, tx *sqldb.Tx, id ID, msg MessageRef, env mail.Envelope, rcpts []mail.Recipient) error {
 	now := q.opt.Now()
-	byUS, expires := int64(0), now.Add(q.opt.Lifetime)
-	if !env.By.Deadline.IsZero() {
-		byUS = sqldb.Micros(env.By.Deadline)
-		if env.By.Mode == mail.ByReturn && env.By.Deadline.Before(expires) { // RFC 2852, section 4.1.3
-			expires = env.By.Deadline
-		}
+	expires := now.Add(q.opt.Lifetime)
+	if !env.By.Deadline.IsZero() && env.By.Mode == mail.ByReturn && env.By.Deadline.Before(expires) { // RFC 2852, section 4.1.3
+		expires = env.By.Deadline
 	}
+	err := q.insert(ctx, tx, Item{
+		Queue: id, Message: msg, State: Waiting, Created: now, Next: now, Expires: expires, Env: env,
+	}, rcpts)
+	if err == nil {
+		tx.OnCommit(q.signal)
+	}
+	return err
+}
+
+// insert makes an item like it for each of rcpts.
+func (q *Queue) insert(ctx context.Context, tx *sqldb.Tx, it Item, rcpts []mail.Recipient) error {
+	env := it.Env
 	for _, r := range rcpts {
-		if _, err := tx.Exec(ctx, qInsert, string(id), int64(msg), senderText(env.From), r.Addr.String(), r.Addr.Domain,
-			sqldb.Micros(now), sqldb.Micros(now), sqldb.Micros(expires),
+		if _, err := tx.Exec(ctx, qInsert, string(it.Queue), int64(it.Message), senderText(env.From), r.Addr.String(), r.Addr.Domain,
+			string(it.State), sqldb.Micros(it.Created), sqldb.Micros(it.Next), sqldb.Micros(it.Expires),
 			env.ID, int(env.Ret), int(r.Notify), r.Original, string(r.OriginalType), bit(env.UTF8), int(env.Body), bit(env.RequireTLS), bit(env.TLSOptional),
-			byUS, int(env.By.Mode), bit(env.By.Trace), int(env.Priority)); err != nil {
-			return fmt.Errorf("queue %s for one recipient: %w", id, err)
+			sqldb.Micros(env.By.Deadline), int(env.By.Mode), bit(env.By.Trace), int(env.Priority), sqldb.Micros(env.HoldUntil)); err != nil {
+			return fmt.Errorf("queue %s for one recipient: %w", it.Queue, err)
 		}
 	}
-	tx.OnCommit(q.signal)
 	return nil
 }
 
@@ -156,7 +168,7 @@ func bit(b bool) int {
 }
 
 const columns = `id, queue_id, message_id, sender, rcpt, state, attempts, created_us, next_us, expires_us, last_code, last_text,
- envid, ret, notify, orcpt, orcpt_type, utf8, body, require_tls, tls_optional, by_us, by_mode, by_trace, priority, route, warned_us`
+ envid, ret, notify, orcpt, orcpt_type, utf8, body, require_tls, tls_optional, by_us, by_mode, by_trace, priority, route, warned_us, hold_us`
 
 // Result is how an attempt for one item ended.
 type Result struct {
@@ -224,11 +236,11 @@ func scanItems(rows *sql.Rows) (items []Item, err error) {
 	for rows.Next() {
 		var it Item
 		var sender, rcpt string
-		var created, next, expires, by, warned int64
+		var created, next, expires, by, warned, hold int64
 		if err := rows.Scan(&it.ID, &it.Queue, &it.Message, &sender, &rcpt, &it.State, &it.Attempts,
 			&created, &next, &expires, &it.LastCode, &it.LastText,
 			&it.Env.ID, &it.Env.Ret, &it.To.Notify, &it.To.Original, &it.To.OriginalType, &it.Env.UTF8, &it.Env.Body,
-			&it.Env.RequireTLS, &it.Env.TLSOptional, &by, &it.Env.By.Mode, &it.Env.By.Trace, &it.Env.Priority, &it.Route, &warned); err != nil {
+			&it.Env.RequireTLS, &it.Env.TLSOptional, &by, &it.Env.By.Mode, &it.Env.By.Trace, &it.Env.Priority, &it.Route, &warned, &hold); err != nil {
 			return nil, err
 		}
 		if it.Rcpt, err = mail.ParseAddress(rcpt, true); err != nil {
@@ -244,6 +256,7 @@ func scanItems(rows *sql.Rows) (items []Item, err error) {
 		if warned != 0 {
 			it.Warned = sqldb.Time(warned)
 		}
+		it.Env.HoldUntil = sqldb.Time(hold)
 		it.Created, it.Next, it.Expires = sqldb.Time(created), sqldb.Time(next), sqldb.Time(expires)
 		items = append(items, it)
 	}

@@ -20,6 +20,7 @@ type Sender struct {
 	TLS             *tls.Config
 	Login, Password string // no Login: a stranger, who does not log in
 	From            string // reverse-path; "" is the Login
+	Wishes          string // further parameters of MAIL
 }
 
 // Send submits a message and gives the text of the final reply. A refusal is a
@@ -38,6 +39,7 @@ type SMTP struct {
 	c    *smtp.Client
 	conn net.Conn
 	from string
+	want string // parameters of MAIL
 }
 
 // smtpTime bounds one message: a server that hangs fails the test.
@@ -70,7 +72,7 @@ func (s *Sender) Dial() (*SMTP, error) {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	return &SMTP{c: c, conn: conn, from: cmp.Or(s.From, s.Login)}, nil
+	return &SMTP{c: c, conn: conn, from: cmp.Or(s.From, s.Login), want: s.Wishes}, nil
 }
 
 // Close ends the connection without a word.
@@ -81,7 +83,7 @@ func (s *SMTP) Send(message []byte, to ...string) (reply string, err error) {
 	if err := s.conn.SetDeadline(time.Now().Add(smtpTime)); err != nil {
 		return "", err
 	}
-	if err := s.c.Mail(s.from); err != nil {
+	if err := s.begin(); err != nil {
 		return "", err
 	}
 	for _, r := range to {
@@ -104,6 +106,17 @@ func (s *SMTP) Send(message []byte, to ...string) (reply string, err error) {
 	}
 	_, reply, err = s.c.Text.ReadResponse(250)
 	return reply, err
+}
+
+func (s *SMTP) begin() error {
+	if s.want == "" {
+		return s.c.Mail(s.from)
+	}
+	if err := s.c.Text.PrintfLine("MAIL FROM:<%s> BODY=8BITMIME SMTPUTF8 %s", s.from, s.want); err != nil {
+		return err
+	}
+	_, _, err := s.c.Text.ReadResponse(250)
+	return err
 }
 
 // QueueID takes the queue id out of a final reply.

@@ -37,6 +37,8 @@ type Options struct {
 	Communes         int           // 0 means 2
 	TrackingInterval time.Duration // 0 means 50 ms
 
+	Now func() time.Time // the server's clock; nil means the machine's
+
 	Change func(*config.Config) // what else is to be set, before the server starts; nil means nothing
 }
 
@@ -47,6 +49,7 @@ type Server struct {
 	Addr   app.Addresses
 	TLS    *tls.Config // trusts the server's own authority
 
+	now       func() time.Time
 	passwords map[string]string
 	log       *logBuffer
 	stop      func() error
@@ -80,7 +83,7 @@ func Start(t testing.TB, opt Options) *Server {
 		opt.Change(cfg)
 	}
 
-	s := &Server{Config: cfg, log: &logBuffer{}}
+	s := &Server{Config: cfg, now: opt.Now, log: &logBuffer{}}
 	s.serve(t)
 	t.Cleanup(func() {
 		s.Stop(t)
@@ -99,7 +102,7 @@ func (s *Server) serve(t testing.TB) {
 	t.Helper()
 	ctx := context.Background()
 	rooms, err := app.Open(ctx, s.Config, app.Options{
-		Version: "test", Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Version: "test", Now: s.now, Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		t.Fatalf("open the data: %v", err)
