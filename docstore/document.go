@@ -177,6 +177,7 @@ type Recipient struct {
 	Kind    Kind   // "" means [KindMain]
 	Place   Place  // where the unit's copy lies
 	Named   string // the address that the sender wrote
+	Name    string // as the sender's register shows it; "" is by its address
 }
 
 // An Outside is a unit of a peer that the document goes to.

@@ -126,6 +126,13 @@ func (s *Store) Intake(ctx context.Context, tx *sqldb.Tx, in In) (Result, error)
 	if res.Resubmitted {
 		return res, nil
 	}
+	fromHere := in
+	if fromHere.Outside = leaving; again {
+		fromHere.Recipients = fresh
+	}
+	if err := s.enterOutgoing(ctx, tx, fromHere, doc, again, now); err != nil {
+		return Result{}, err
+	}
 	return res, s.touchTracking(ctx, tx, doc)
 }
 

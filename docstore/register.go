@@ -1,11 +1,13 @@
 package docstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"vanthu/internal/directory"
@@ -22,19 +24,17 @@ const (
 	DirectionOut Direction = "di"  // sổ đăng ký văn bản đi
 )
 
-// defaultSeries is the one series of numbers that paper and electronic
-// documents share; NĐ 30/2020, article 22.
-const defaultSeries = "default"
-
-// A Book is the register of one unit for one direction and year.
+// A Book is the register of one unit for one direction, year and series.
 type Book struct {
-	ID        BookID
-	Unit      directory.UnitID
-	Direction Direction
-	Year      int // by Vietnam local date of registration
-	Series    string
-	Last      int      // highest number given
-	Head      [32]byte // hash of the newest entry
+	ID          BookID
+	Unit        directory.UnitID
+	Direction   Direction
+	Year        int // by Vietnam local date of registration
+	Series      Series
+	Last        int      // highest number given
+	Head        [32]byte // hash of the newest entry
+	Lines       int      // entries, corrections included
+	ManagedFrom int      // di: from this number on they are given here, without a gap; 0: given elsewhere
 }
 
 // EntryState says whether an entry counts.
@@ -49,16 +49,21 @@ const (
 // An Entry is a line of a register. Only its state ever changes.
 type Entry struct {
 	Book       BookID
-	Number     int
+	Ordinal    int    // place in the book: 1, 2, 3, … as they were entered
+	Number     int    // printed number, 0 for none
+	Suffix     string // letter after the number, "" for none
+	Corrects   int    // ordinal of the entry below which it is shown, 0 for an entry of its own
 	Document   DocumentID
 	Dispatch   DispatchID
 	Entered    time.Time
-	By         int64 // account
-	Columns    Columns
+	By         int64      // account
+	Columns    Columns    // of an incoming document
+	Out        OutColumns // of an outgoing one
 	State      EntryState
 	VoidReason string
 	VoidedBy   int64
 	Voided     time.Time
+	VoidSeq    int64 // journal entry of the voiding, 0 where a status event has it
 	Prev       [32]byte
 	Hash       [32]byte
 
@@ -86,20 +91,65 @@ var ErrNoBook = fault.New(fault.NotFound, fault.Text{
 	EN: "there is no such register", VI: "không có sổ đăng ký này",
 })
 
-// ReadBook returns a register with its entries in the order of their numbers,
-// voided ones included, or [ErrNoBook].
+// ReadBook returns a register of the default series with its entries in the
+// order of their numbers, voided ones included, each followed by what corrects
+// it; those without a number come last. It fails with [ErrNoBook].
 func ReadBook(
 	ctx context.Context, r sqldb.Reader, unit directory.UnitID, dir Direction, year int,
 ) (Book, []Entry, error) {
-	b, err := scanBook(r.QueryRow(ctx, qBook, int64(unit), string(dir), year, defaultSeries))
-	if sqldb.NoRows(err) {
-		return Book{}, nil, ErrNoBook
-	}
+	return ReadSeries(ctx, r, unit, dir, year, SeriesDefault)
+}
+
+// ReadSeries is [ReadBook] for any series.
+func ReadSeries(
+	ctx context.Context, r sqldb.Reader, unit directory.UnitID, dir Direction, year int, series Series,
+) (Book, []Entry, error) {
+	b, err := findBook(ctx, r, unit, dir, year, series)
 	if err != nil {
-		return Book{}, nil, fmt.Errorf("read a register: %w", err)
+		return Book{}, nil, err
 	}
 	entries, err := collect(ctx, r, scanEntry, qEntries, int64(b.ID))
-	return b, entries, err
+	if err != nil {
+		return Book{}, nil, err
+	}
+	slices.SortStableFunc(entries, func(a, b Entry) int {
+		return cmp.Or(
+			boolOrder(a.Number == 0, b.Number == 0), cmp.Compare(a.Number, b.Number), cmp.Compare(a.Suffix, b.Suffix),
+			cmp.Compare(a.original(), b.original()), // they come in the order of their ordinals
+		)
+	})
+	return b, entries, nil
+}
+
+func boolOrder(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// original is the ordinal of the entry that e is or belongs to.
+func (e Entry) original() int {
+	if e.Corrects != 0 {
+		return e.Corrects
+	}
+	return e.Ordinal
+}
+
+func findBook(
+	ctx context.Context, r sqldb.Reader, unit directory.UnitID, dir Direction, year int, series Series,
+) (Book, error) {
+	b, err := scanBook(r.QueryRow(ctx, qBook, int64(unit), string(dir), year, string(series)))
+	if sqldb.NoRows(err) {
+		return Book{}, ErrNoBook
+	}
+	if err != nil {
+		return Book{}, fmt.Errorf("read a register: %w", err)
+	}
+	return b, nil
 }
 
 // Books returns all registers.
@@ -140,34 +190,14 @@ func (c *change) revalidate(ctx context.Context, d Dispatch, year int) (number i
 
 // enter takes the next number and writes the entry.
 func (c *change) enter(ctx context.Context, d Dispatch, year int) (int, error) {
-	b := Book{Unit: d.To, Direction: DirectionIn, Year: year, Series: defaultSeries}
-	var head []byte
-	err := c.tx.QueryRow(ctx, qTakeNumber, int64(b.Unit), string(b.Direction), b.Year, b.Series,
-		make([]byte, sha256.Size)).Scan(&b.ID, &b.Last, &head)
-	if err == nil {
-		b.Head, err = digest(head)
-	}
+	b, err := openBook(ctx, c.tx, Book{Unit: d.To, Direction: DirectionIn, Year: year, Series: SeriesDefault})
 	if err != nil {
-		return 0, fmt.Errorf("take an arrival number: %w", err)
+		return 0, err
 	}
-	e := Entry{
-		Book: b.ID, Number: b.Last, Document: d.Document, Dispatch: d.ID, Entered: c.now, By: c.actor.ID,
-		Columns: c.columns(d, b.Last), State: EntryValid, Prev: b.Head,
-	}
-	columns, err := json.Marshal(e.Columns)
-	if err != nil {
-		return 0, fmt.Errorf("encode register columns: %w", err)
-	}
-	e.snapshot = string(columns)
-	e.Hash = entryHash(b, e)
-	if _, err := c.tx.Exec(ctx, qInsertEntry, int64(e.Book), e.Number, int64(e.Document), int64(e.Dispatch),
-		sqldb.Micros(e.Entered), e.By, e.snapshot, string(e.State), e.Prev[:], e.Hash[:]); err != nil {
-		return 0, fmt.Errorf("write a register entry: %w", err)
-	}
-	if _, err := c.tx.Exec(ctx, qSetHead, e.Hash[:], int64(b.ID)); err != nil {
-		return 0, fmt.Errorf("write a register's head: %w", err)
-	}
-	return e.Number, nil
+	b.Last++
+	return b.Last, b.add(ctx, c.tx, Entry{
+		Number: b.Last, Document: d.Document, Dispatch: d.ID, Entered: c.now, By: c.actor.ID,
+	}, c.columns(d, b.Last))
 }
 
 // columns makes the snapshot of the ten legal columns.
@@ -212,12 +242,13 @@ func day(t time.Time) string {
 
 // void strikes the entry of a registered dispatch through.
 func (c *change) void(ctx context.Context, d Dispatch) error {
-	n, err := c.tx.Exec(ctx, qVoid, c.act.Note, c.actor.ID, sqldb.Micros(c.now), int64(d.ID), d.ArrivalNumber)
+	var n int
+	err := c.tx.QueryRow(ctx, qVoid, c.act.Note, c.actor.ID, sqldb.Micros(c.now), int64(d.ID), d.ArrivalNumber).Scan(&n)
+	if sqldb.NoRows(err) {
+		return fmt.Errorf("void a register entry: dispatch %d has no valid one", d.ID)
+	}
 	if err != nil {
 		return fmt.Errorf("void a register entry: %w", err)
-	}
-	if n != 1 {
-		return fmt.Errorf("void a register entry: dispatch %d has %d valid ones", d.ID, n)
 	}
 	return nil
 }
@@ -234,6 +265,8 @@ type hashedEntry struct {
 	EnteredUS int64  `json:"entered_us"`
 	EnteredBy int64  `json:"entered_by"`
 	Columns   string `json:"columns"` // as stored
+	Suffix    string `json:"suffix,omitempty"`
+	Corrects  int    `json:"corrects,omitempty"`
 }
 
 // entryHash chains an entry to the one before it: SHA-256 of the previous hash
@@ -241,9 +274,10 @@ type hashedEntry struct {
 // is proved by the status events and their journal.
 func entryHash(b Book, e Entry) [32]byte {
 	body, err := json.Marshal(hashedEntry{
-		Unit: int64(b.Unit), Direction: string(b.Direction), Year: b.Year, Series: b.Series, Number: e.Number,
+		Unit: int64(b.Unit), Direction: string(b.Direction), Year: b.Year, Series: string(b.Series), Number: e.Number,
 		Document: int64(e.Document), Dispatch: int64(e.Dispatch),
 		EnteredUS: sqldb.Micros(e.Entered), EnteredBy: e.By, Columns: e.snapshot,
+		Suffix: e.Suffix, Corrects: e.Corrects,
 	})
 	if err != nil {
 		panic(err) // numbers and strings always encode
@@ -257,7 +291,7 @@ func entryHash(b Book, e Entry) [32]byte {
 func scanBook(r row) (Book, error) {
 	var b Book
 	var head []byte
-	if err := r.Scan(&b.ID, &b.Unit, &b.Direction, &b.Year, &b.Series, &b.Last, &head); err != nil {
+	if err := r.Scan(&b.ID, &b.Unit, &b.Direction, &b.Year, &b.Series, &b.Last, &head, &b.Lines, &b.ManagedFrom); err != nil {
 		return Book{}, err
 	}
 	var err error
@@ -267,15 +301,20 @@ func scanBook(r row) (Book, error) {
 
 func scanEntry(r row) (Entry, error) {
 	var e Entry
+	var dir Direction
 	var entered, voided int64
 	var prev, hash []byte
-	if err := r.Scan(&e.Book, &e.Number, &e.Document, &e.Dispatch, &entered, &e.By, &e.snapshot, &e.State,
-		&e.VoidReason, &e.VoidedBy, &voided, &prev, &hash); err != nil {
+	if err := r.Scan(&dir, &e.Book, &e.Ordinal, &e.Number, &e.Suffix, &e.Corrects, &e.Document, &e.Dispatch, &entered, &e.By,
+		&e.snapshot, &e.State, &e.VoidReason, &e.VoidedBy, &voided, &e.VoidSeq, &prev, &hash); err != nil {
 		return Entry{}, err
 	}
 	e.Entered, e.Voided = sqldb.Time(entered), sqldb.Time(voided)
-	if err := json.Unmarshal([]byte(e.snapshot), &e.Columns); err != nil {
-		return Entry{}, fmt.Errorf("decode columns of register entry %d: %w", e.Number, err)
+	var columns any = &e.Columns
+	if dir == DirectionOut {
+		columns = &e.Out
+	}
+	if err := json.Unmarshal([]byte(e.snapshot), columns); err != nil {
+		return Entry{}, fmt.Errorf("decode columns of register entry %d: %w", e.Ordinal, err)
 	}
 	var err1, err2 error
 	e.Prev, err1 = digest(prev)
@@ -283,34 +322,24 @@ func scanEntry(r row) (Entry, error) {
 	return e, errors.Join(err1, err2)
 }
 
-const bookColumns = `id, unit_id, direction, year, series, last_number, head_hash`
+const bookColumns = `id, unit_id, direction, year, series, last_number, head_hash, lines, managed_from`
+
+const entryColumns = `b.direction, e.book_id, e.ordinal, e.number, e.suffix, e.corrects, e.document_id, e.dispatch_id, e.entered_us,
+  e.entered_by, e.columns, e.state, e.void_reason, e.voided_by, e.voided_us, e.void_seq, e.prev_hash, e.hash`
 
 const (
 	qBook = `SELECT ` + bookColumns + `
 FROM register_book WHERE unit_id = $1 AND direction = $2 AND year = $3 AND series = $4`
 	qBooks   = `SELECT ` + bookColumns + ` FROM register_book ORDER BY unit_id, direction, year, series`
-	qEntries = `
-SELECT book_id, number, document_id, dispatch_id, entered_us, entered_by, columns, state, void_reason, voided_by,
-  voided_us, prev_hash, hash
-FROM register_entry WHERE book_id = $1 ORDER BY number`
+	qEntries = `SELECT ` + entryColumns + `
+FROM register_entry e JOIN register_book b ON b.id = e.book_id WHERE e.book_id = $1 ORDER BY e.ordinal`
 )
 
-// The book of a year opens with its first entry.
-const qTakeNumber = `
-INSERT INTO register_book (unit_id, direction, year, series, last_number, head_hash) VALUES ($1, $2, $3, $4, 1, $5)
-ON CONFLICT (unit_id, direction, year, series) DO UPDATE SET last_number = register_book.last_number + 1
-RETURNING id, last_number, head_hash`
-
-const qInsertEntry = `
-INSERT INTO register_entry (book_id, number, document_id, dispatch_id, entered_us, entered_by, columns, state,
-  void_reason, voided_by, voided_us, prev_hash, hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, 0, $9, $10)`
-
-const qSetHead = `UPDATE register_book SET head_hash = $1 WHERE id = $2`
-
+// What corrects an entry is struck through with it, and valid with it.
 const qVoid = `
 UPDATE register_entry SET state = 'voided', void_reason = $1, voided_by = $2, voided_us = $3
-WHERE dispatch_id = $4 AND dispatch_id <> 0 AND number = $5 AND state = 'valid'`
+WHERE dispatch_id = $4 AND dispatch_id <> 0 AND number = $5 AND state = 'valid'
+RETURNING number`
 
 const qRevalidate = `
 UPDATE register_entry SET state = 'valid', void_reason = '', voided_by = 0, voided_us = 0

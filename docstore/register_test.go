@@ -70,8 +70,8 @@ func TestOracle05ParallelRegistrations(t *testing.T) {
 	if b.Last != 1000 || len(entries) != 1000 {
 		t.Errorf("book: last %d with %d entries, want 1000", b.Last, len(entries))
 	}
-	if rep := w.verify(); rep.Entries != 1000 || rep.Books != 1 {
-		t.Errorf("report = %+v, want 1 book with 1000 entries", rep)
+	if rep := w.verify(); rep.Entries != 2000 || rep.Books != 2 {
+		t.Errorf("report = %+v, want the books of the sender and of the recipient with 1000 entries each", rep)
 	}
 }
 

@@ -14,12 +14,15 @@ var vietnam = time.FixedZone("+07", 7*60*60)
 // Options of a Store.
 type Options struct {
 	Now func() time.Time // nil means time.Now
+	// AddWork tells when a reserved number expires; see [AddWork].
+	AddWork AddWork
 }
 
 // Store changes documents. Its methods run inside a transaction and may be
 // called from any goroutine.
 type Store struct {
 	now      func() time.Time
+	addWork  AddWork
 	ulids    *ulid.LockedMonotonicReader
 	tracking chan struct{} // holds one signal
 	checks   chan struct{} // the same
@@ -30,8 +33,12 @@ func New(opt Options) *Store {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.AddWork == nil {
+		opt.AddWork = addOfficeHours
+	}
 	return &Store{
 		now:      opt.Now,
+		addWork:  opt.AddWork,
 		ulids:    &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)},
 		tracking: make(chan struct{}, 1),
 		checks:   make(chan struct{}, 1),

@@ -27,6 +27,7 @@ type Act struct {
 	Event     Event
 	Reason    edoc.RefuseReason // of a refusal: compulsory
 	Note      string            // free text of at most MaxNote characters; at least 10 when Reason is [edoc.ReasonOther]
+	Late      bool              // of an undo: a clerk strikes the entry through for good reason, at any time; Note says why
 	Recipient string            // of a registration: column "Đơn vị hoặc người nhận", may be empty
 	Source    Source
 }
@@ -114,6 +115,9 @@ func (a Act) check() error {
 			EN: fmt.Sprintf("the note is longer than %d characters", MaxNote),
 			VI: fmt.Sprintf("ghi chú dài quá %d ký tự", MaxNote),
 		})
+	}
+	if a.Event == EventUndo && a.Late {
+		return checkReason(a.Note)
 	}
 	if a.Event != EventRefuse {
 		return nil
@@ -228,6 +232,9 @@ func (c *change) undo(ctx context.Context, d *Dispatch) error {
 		return err
 	}
 	last := events[len(events)-1] // state registered: there is at least the event that made it so
+	if c.act.Late {
+		return c.unregister(ctx, d)
+	}
 	if last.Actor.Kind != c.actor.Kind || last.Actor.ID != c.actor.ID {
 		return fault.New(fault.Conflict, fault.Text{
 			EN: "only the person who registered the document may take that back",
@@ -241,6 +248,10 @@ func (c *change) undo(ctx context.Context, d *Dispatch) error {
 			VI: fmt.Sprintf("văn bản đã vào sổ quá %d phút, không hoàn tác được nữa", int(UndoLimit.Minutes())),
 		})
 	}
+	return c.unregister(ctx, d)
+}
+
+func (c *change) unregister(ctx context.Context, d *Dispatch) error {
 	if err := c.void(ctx, *d); err != nil {
 		return err
 	}

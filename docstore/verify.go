@@ -56,48 +56,13 @@ func Verify(ctx context.Context, r sqldb.Reader) (Report, error) {
 	return rep, nil
 }
 
-func verifyBooks(ctx context.Context, r sqldb.Reader, rep *Report) error {
-	books, err := Books(ctx, r)
-	if err != nil {
-		return err
-	}
-	for _, b := range books {
-		rep.Books++
-		entries, err := collect(ctx, r, scanEntry, qEntries, int64(b.ID))
-		if err != nil {
-			return err
-		}
-		var prev [32]byte
-		for i, e := range entries {
-			rep.Entries++
-			key := fmt.Sprintf("unit %d %s %d number %d", b.Unit, b.Direction, b.Year, e.Number)
-			switch want := entryHash(b, e); {
-			case e.Number != i+1:
-				return &Wrong{"register", key, fmt.Sprintf("number %d", i+1), fmt.Sprintf("number %d", e.Number)}
-			case e.Prev != prev:
-				return &Wrong{"register", key, fmt.Sprintf("previous hash %x", prev), fmt.Sprintf("%x", e.Prev)}
-			case e.Hash != want:
-				return &Wrong{"register", key, fmt.Sprintf("hash %x", want), fmt.Sprintf("%x", e.Hash)}
-			}
-			prev = e.Hash
-		}
-		key := fmt.Sprintf("unit %d %s %d", b.Unit, b.Direction, b.Year)
-		if b.Last != len(entries) {
-			return &Wrong{"register", key, fmt.Sprintf("%d entries", b.Last), fmt.Sprintf("%d", len(entries))}
-		}
-		if b.Head != prev {
-			return &Wrong{"register", key, fmt.Sprintf("head %x", prev), fmt.Sprintf("%x", b.Head)}
-		}
-	}
-	return nil
-}
-
 // verifyOrphans finds rows that refer to nothing.
 func verifyOrphans(ctx context.Context, r sqldb.Reader, _ *Report) error {
 	for _, c := range []struct{ kind, query, expected, found string }{
 		{"status event", qEventWithoutDispatch, "a dispatch it belongs to", "none"},
 		{"status event", qEventWithoutEntry, "its entry in the journal", "none"},
 		{"register entry of dispatch", qEntryWithoutDispatch, "a dispatch of its document", "none"},
+		{"register entry of document", qEntryWithoutDocument, "a document of that unit", "none"},
 	} {
 		var id int64
 		err := r.QueryRow(ctx, c.query).Scan(&id)
@@ -249,6 +214,12 @@ SELECT r.dispatch_id FROM register_entry r
 LEFT JOIN dispatch d ON d.id = r.dispatch_id AND d.document_id = r.document_id
 WHERE r.dispatch_id <> 0 AND d.id IS NULL ORDER BY r.dispatch_id LIMIT 1`
 
+const qEntryWithoutDocument = `
+SELECT r.document_id FROM register_entry r
+JOIN register_book b ON b.id = r.book_id
+LEFT JOIN document d ON d.id = r.document_id AND d.issuer_unit = b.unit_id
+WHERE r.dispatch_id = 0 AND r.document_id <> 0 AND d.id IS NULL ORDER BY r.document_id LIMIT 1`
+
 const qDispatchesAfter = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE id > $1 ORDER BY id LIMIT $2`
 
 const qEventsBetween = `SELECT ` + eventColumns + `
@@ -256,4 +227,4 @@ FROM status_event WHERE dispatch_id > $1 AND dispatch_id <= $2 ORDER BY dispatch
 
 const qEntriesBetween = `
 SELECT e.dispatch_id, b.year, e.number, e.state FROM register_entry e JOIN register_book b ON b.id = e.book_id
-WHERE e.dispatch_id > $1 AND e.dispatch_id <= $2 AND e.dispatch_id <> 0 ORDER BY e.dispatch_id, e.number`
+WHERE e.dispatch_id > $1 AND e.dispatch_id <= $2 AND e.dispatch_id <> 0 AND e.corrects = 0 ORDER BY e.dispatch_id, e.number`

@@ -63,6 +63,7 @@ type DocumentAct struct {
 type RegisterShow struct {
 	Unit      string             `json:"unit"`
 	Direction docstore.Direction `json:"direction,omitempty"` // "" is that of incoming documents
+	Series    docstore.Series    `json:"series,omitempty"`    // "" is the default one
 	Year      int                `json:"year,omitempty"`      // 0 is the present one, by Vietnam local date
 	AsOf      time.Time          `json:"as_of,omitzero"`      // as it stood then; zero is now
 	From      int                `json:"from,omitempty"`      // first number
@@ -258,7 +259,7 @@ func (s *Service) registerShow(ctx context.Context, req RegisterShow, _ Progress
 	if req.Year == 0 {
 		req.Year = s.opt.Now().In(vietnam).Year()
 	}
-	q := report.Query{Unit: u, Direction: req.Direction, Year: req.Year, AsOf: req.AsOf, From: req.From, To: req.To}
+	q := report.Query{Unit: u, Direction: req.Direction, Series: req.Series, Year: req.Year, AsOf: req.AsOf, From: req.From, To: req.To}
 	if q.Direction != "" && q.Direction != docstore.DirectionIn && q.Direction != docstore.DirectionOut {
 		return nil, fault.Newf(fault.Invalid, "the direction of a register is %q or %q", docstore.DirectionIn, docstore.DirectionOut)
 	}

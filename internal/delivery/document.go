@@ -181,12 +181,14 @@ func (in *Incoming) intake(
 	msg mailstore.MessageID, local []directory.Recipient, drops []mailstore.Drop, got []mailstore.Dropped,
 ) error {
 	var to []docstore.Recipient
+	snap := in.d.stores.Directory.Snapshot()
 	for i, r := range local {
 		if r.Kind != directory.ToUnit || r.Unit == doc.issuer.ID || got[i].Err != nil {
 			continue
 		}
+		unit, _ := snap.Unit(r.Unit)
 		to = append(to, docstore.Recipient{
-			Unit: r.Unit, Address: r.Addr, Kind: doc.kindOf(r),
+			Unit: r.Unit, Address: r.Addr, Kind: doc.kindOf(r), Name: unit.Name,
 			Place: docstore.Place{Mailbox: int64(drops[i].Mailbox), UID: int64(got[i].UID)},
 			Named: in.named[r.Addr].String(),
 		})

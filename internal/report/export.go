@@ -69,6 +69,7 @@ type registerJSON struct {
 	Unit      string             `json:"unit"`
 	Code      string             `json:"code"`
 	Direction docstore.Direction `json:"direction"`
+	Series    docstore.Series    `json:"series"`
 	Year      int                `json:"year"`
 	AsOf      *time.Time         `json:"as_of,omitempty"`
 	Head      string             `json:"head"` // SHA-256 in hex, "" for an empty register
@@ -80,11 +81,14 @@ type registerJSON struct {
 type marks struct {
 	Voided     bool   `json:"huy"`
 	VoidReason string `json:"ly_do_huy,omitempty"`
+	Line       int    `json:"dong,omitempty"`
+	Corrects   int    `json:"dinh_chinh_dong,omitempty"`
+	Reserved   bool   `json:"du_tru,omitempty"`
 }
 
 // object is the line as one JSON object: its columns, then its marks.
 func (r Row) object() (json.RawMessage, error) {
-	tail, err := json.Marshal(marks{r.Voided, r.VoidReason})
+	tail, err := json.Marshal(marks{r.Voided, r.VoidReason, r.Line, r.Corrects, r.Reserved})
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +103,7 @@ func (r Row) object() (json.RawMessage, error) {
 // were entered; dates are YYYY-MM-DD.
 func (g Register) WriteJSON(w io.Writer) error {
 	j := registerJSON{
-		Unit: g.Unit, Code: g.Code, Direction: cmp.Or(g.Direction, docstore.DirectionIn), Year: g.Year,
+		Unit: g.Unit, Code: g.Code, Direction: cmp.Or(g.Direction, docstore.DirectionIn), Series: cmp.Or(g.Series, docstore.SeriesDefault), Year: g.Year,
 		Columns: g.Headings, Rows: make([]json.RawMessage, 0, len(g.Rows)),
 	}
 	if !g.AsOf.IsZero() {

@@ -18,6 +18,7 @@ import (
 type Query struct {
 	Unit      directory.Unit
 	Direction docstore.Direction // "" means that of incoming documents
+	Series    docstore.Series    // "" means docstore.SeriesDefault
 	Year      int                // by Vietnam local date of registration
 	AsOf      time.Time          // the register as it stood then; zero means now
 	From      int                // first number; 0 means the beginning
@@ -31,10 +32,11 @@ type Register struct {
 	Unit      string             // name of the unit
 	Code      string             // identifier of the unit
 	Direction docstore.Direction // "" as in Query
+	Series    docstore.Series    // "" as in Query
 	Year      int                //
 	AsOf      time.Time          // zero means without bound
 	Headings  []string           // of the columns, in their order
-	Rows      []Row              // by number, voided ones included
+	Rows      []Row              // by number, voided ones included, each followed by what corrects it
 	Head      [32]byte           // hash of the newest of the rows' entries; it covers all entries before
 }
 
@@ -45,7 +47,10 @@ type Row struct {
 	Columns    json.RawMessage // the columns as they were entered, docstore.Columns or docstore.OutColumns
 	Voided     bool            // struck through: the number is not used again
 	VoidReason string          // why; may be empty
-	Hash       [32]byte        // of the entry
+	Line       int             // place of the entry in the book, 0 for a number that is only reserved
+	Corrects   int             // line of the row below which this one stands, 0 for one of its own
+	Reserved   bool            // the number is given, but not used yet
+	Hash       [32]byte        // of the entry, zero for a number that is only reserved
 }
 
 // Read reads a register. It returns docstore.ErrNoBook when the unit registered
@@ -56,31 +61,63 @@ func Read(ctx context.Context, r sqldb.Reader, q Query) (Register, error) {
 	if q.Direction == "" {
 		q.Direction = docstore.DirectionIn
 	}
-	_, entries, err := docstore.ReadBook(ctx, r, q.Unit.ID, q.Direction, q.Year)
+	if q.Series == "" {
+		q.Series = docstore.SeriesDefault
+	}
+	book, entries, err := docstore.ReadSeries(ctx, r, q.Unit.ID, q.Direction, q.Year, q.Series)
 	if err != nil {
 		return Register{}, fmt.Errorf("read the register of %d: %w", q.Year, err)
 	}
 	g := Empty(q)
+	newest := 0
 	for _, e := range entries {
 		if e.Number < q.From || q.To > 0 && e.Number > q.To || !q.AsOf.IsZero() && e.Entered.After(q.AsOf) {
 			continue
 		}
 		voided := e.State == docstore.EntryVoided && (q.AsOf.IsZero() || !e.Voided.After(q.AsOf))
 		row := InRow(e.Columns)
-		row.Hash = e.Hash
+		if q.Direction == docstore.DirectionOut {
+			row = OutRow(e.Number, e.Out)
+		}
+		row.Line, row.Corrects, row.Hash = e.Ordinal, e.Corrects, e.Hash
 		if voided {
 			row = row.struck(e.VoidReason)
 		}
 		g.Rows = append(g.Rows, row)
-		g.Head = e.Hash
+		if e.Ordinal > newest {
+			newest, g.Head = e.Ordinal, e.Hash
+		}
+	}
+	reserved, err := docstore.BookReservations(ctx, r, book.ID)
+	if err != nil {
+		return Register{}, err
+	}
+	for _, v := range reserved {
+		if v.Number < q.From || q.To > 0 && v.Number > q.To || !v.OpenAt(q.AsOf) {
+			continue
+		}
+		at := slices.IndexFunc(g.Rows, func(r Row) bool { return r.Number > v.Number || r.Number == 0 })
+		if at < 0 {
+			at = len(g.Rows)
+		}
+		g.Rows = slices.Insert(g.Rows, at, reservedRow(v))
 	}
 	return g, nil
+}
+
+// reservedRow is a number that waits to be used.
+func reservedRow(v docstore.Reservation) Row {
+	row := OutRow(v.Number, docstore.OutColumns{
+		Code: v.Code, Title: v.Abstract, Remark: "Số dự trữ cho " + v.ByName + " đến " + v.Expires.In(vietnam).Format("15:04 02/01/2006"),
+	})
+	row.Reserved = true
+	return row
 }
 
 // Empty gives the register of q without a line.
 func Empty(q Query) Register {
 	return Register{
-		Unit: q.Unit.Name, Code: q.Unit.Code, Direction: q.Direction, Year: q.Year, AsOf: q.AsOf,
+		Unit: q.Unit.Name, Code: q.Unit.Code, Direction: q.Direction, Series: q.Series, Year: q.Year, AsOf: q.AsOf,
 		Headings: Headings(q.Direction),
 	}
 }

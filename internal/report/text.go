@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 	"golang.org/x/text/width"
+
+	"vanthu/docstore"
 )
 
 // defaultWidth is the width of a table in columns of a terminal or of A4
@@ -30,7 +32,7 @@ func (g Register) WriteText(w io.Writer, opt TextOptions) error {
 	f := formOf(g.Direction)
 	rows := make([][10]string, 1, 1+len(g.Rows))
 	copy(rows[0][:], g.Headings)
-	voided := 0
+	voided, reserved, below := 0, 0, 0
 	for _, r := range g.Rows {
 		var cells [10]string
 		copy(cells[:], r.Cells)
@@ -38,21 +40,35 @@ func (g Register) WriteText(w io.Writer, opt TextOptions) error {
 			cells[i] = clean(cells[i])
 		}
 		rows = append(rows, cells)
-		if r.Voided {
+		switch {
+		case r.Corrects != 0:
+			below++
+		case r.Voided:
 			voided++
+		case r.Reserved:
+			reserved++
 		}
 	}
 	out := bufio.NewWriter(w)
 	fmt.Fprintln(out, f.title)
 	fmt.Fprintf(out, "Đơn vị: %s%s\nNăm: %d\n", clean(g.Unit), prefixed(" – ", clean(g.Code)), g.Year)
+	if g.Series != "" && g.Series != docstore.SeriesDefault {
+		fmt.Fprintf(out, "Dãy số: %s\n", clean(g.Series.Name()))
+	}
 	if !g.AsOf.IsZero() {
 		fmt.Fprintf(out, "Tính đến: %s\n", g.AsOf.In(vietnam).Format("15:04:05 02/01/2006"))
 	}
 	out.WriteByte('\n')
 	writeTable(out, rows, f, opt.Width)
-	fmt.Fprintf(out, "\nTổng số: %d %s", len(g.Rows), f.counted)
+	fmt.Fprintf(out, "\nTổng số: %d %s", len(g.Rows)-below, f.counted)
 	if voided > 0 {
 		fmt.Fprintf(out, ", trong đó %d số đã hủy", voided)
+	}
+	if reserved > 0 {
+		fmt.Fprintf(out, ", %d số dự trữ", reserved)
+	}
+	if below > 0 {
+		fmt.Fprintf(out, ", %d dòng đính chính", below)
 	}
 	out.WriteString(".\n")
 	if len(g.Rows) > 0 {

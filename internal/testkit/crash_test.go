@@ -304,7 +304,7 @@ const (
 SELECT d.id, d.to_address || ' ' || d.arrival_year, d.arrival_number FROM dispatch AS d WHERE d.arrival_number <> 0`
 	qBooks = `
 SELECT b.id, b.last_number, coalesce(min(e.number), 0), coalesce(max(e.number), 0), count(e.number)
-FROM register_book AS b LEFT JOIN register_entry AS e ON e.book_id = b.id GROUP BY b.id, b.last_number`
+FROM register_book AS b LEFT JOIN register_entry AS e ON e.book_id = b.id WHERE b.direction = 'den' GROUP BY b.id, b.last_number`
 	qStored = `SELECT hex(sha256), '', count(*) FROM message GROUP BY sha256`
 	qHeld   = `
 SELECT hex(m.sha256), coalesce(u.address, a.login), count(*)
