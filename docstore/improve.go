@@ -68,6 +68,9 @@ func (s *Store) Improve(ctx context.Context, tx *sqldb.Tx, actor journal.Actor, 
 		int(rec.Urgency), sqldb.Micros(rec.Due), string(evidence), int64(doc.ID)); err != nil {
 		return fmt.Errorf("improve a document: %w", err)
 	}
+	if err := s.index(ctx, tx, doc.ID); err != nil {
+		return err
+	}
 	if doc.Due.IsZero() && !rec.Due.IsZero() {
 		if _, err := tx.Exec(ctx, qDispatchesDue, sqldb.Micros(rec.Due), int64(doc.ID)); err != nil {
 			return fmt.Errorf("set the due time of dispatches: %w", err)

@@ -165,7 +165,11 @@ func (s *Store) addDocument(ctx context.Context, tx *sqldb.Tx, in In, now time.T
 			return Document{}, nil, fmt.Errorf("record a file: %w", err)
 		}
 	}
-	return doc, dup, nil
+	names := make([]string, len(in.Files))
+	for i, f := range in.Files {
+		names[i] = f.Name
+	}
+	return doc, dup, addWords(ctx, tx, doc.ID, documentWords(doc, in.Recognition.Signer, names))
 }
 
 func (s *Store) newDocument(in In, now time.Time) (Document, error) {

@@ -36,6 +36,7 @@ var ranks = map[string]int{
 	"internal/delivery":  5,
 	"internal/workflow":  5,
 	"internal/report":    5,
+	"internal/search":    5,
 	"internal/transport": 6,
 	"smtpd":              7,
 	"imapd":              7,

@@ -69,6 +69,11 @@ func (s *Store) search(ctx context.Context, ids []MessageID, grams []gram, field
 	if err != nil {
 		return fmt.Errorf("search: %w", err)
 	}
+	return s.judgeAll(ctx, suspects, field, judge)
+}
+
+// judgeAll finds the texts of the probes, ascending by id, for judge.
+func (s *Store) judgeAll(ctx context.Context, suspects []probe, field TextField, judge func(place int, t searchText)) (err error) {
 	const chunk = 128
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))

@@ -126,6 +126,19 @@ type found struct {
 	names []string // of all attached files
 }
 
+// packed gives the texts of all files in the form in which they are kept for
+// searching.
+func (f found) packed() []byte {
+	var b strings.Builder
+	for _, t := range f.texts {
+		for _, p := range t.Pages {
+			b.WriteString(p)
+			b.WriteByte('\n')
+		}
+	}
+	return docstore.PackText(b.String())
+}
+
 // learn decides what the files mean for the message, and gives what records it.
 func (w *Workflow) learn(
 	ctx context.Context, c docstore.Check, content *mailstore.Content, f found,
@@ -146,8 +159,13 @@ func (w *Workflow) learn(
 	switch {
 	case err == nil:
 		rec.AddTexts(f.texts, f.names, doc.Created)
-		warnings := w.warnings(rec, doc, sent)
-		return func(tx *sqldb.Tx) error { return w.docs.Improve(ctx, tx, reader(), doc, rec, warnings) }, nil
+		warnings, text := w.warnings(rec, doc, sent), f.packed()
+		return func(tx *sqldb.Tx) error {
+			if err := w.docs.Improve(ctx, tx, reader(), doc, rec, warnings); err != nil {
+				return err
+			}
+			return w.docs.KeepText(ctx, tx, doc.ID, text)
+		}, nil
 	case !errors.Is(err, docstore.ErrNoDocument):
 		return nil, err
 	}
@@ -155,7 +173,8 @@ func (w *Workflow) learn(
 	switch rec.Level {
 	case edoc.L2:
 		files, err := docstore.Describe(content.Structure.Root().Attachments(), content.Body())
-		return func(tx *sqldb.Tx) error { return w.adopt(ctx, tx, c, content, proposal{rec, files}) }, err
+		p := proposal{rec, files, f.packed()}
+		return func(tx *sqldb.Tx) error { return w.adopt(ctx, tx, c, content, p) }, err
 	case edoc.L3:
 		return func(tx *sqldb.Tx) error { return w.mark(ctx, tx, c) }, nil
 	}
@@ -296,6 +315,7 @@ func (w *Workflow) mark(ctx context.Context, tx *sqldb.Tx, c docstore.Check) err
 type proposal struct {
 	rec   edoc.Recognition
 	files []docstore.File
+	text  []byte // of the files, packed
 }
 
 // adopt makes a document of mail whose file leaves no doubt (level L2): each
@@ -332,7 +352,10 @@ func (w *Workflow) adopt(ctx context.Context, tx *sqldb.Tx, c docstore.Check, co
 	if err != nil || made.Resubmitted {
 		return err
 	}
-	return w.docs.Improve(ctx, tx, reader(), made.Document, p.rec, conflicts(p.rec))
+	if err := w.docs.Improve(ctx, tx, reader(), made.Document, p.rec, conflicts(p.rec)); err != nil {
+		return err
+	}
+	return w.docs.KeepText(ctx, tx, made.Document.ID, p.text)
 }
 
 // sendingUnit gives the unit that a message comes from: where its author is a
