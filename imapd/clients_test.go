@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -237,6 +238,25 @@ func TestBadCommandsEnd(t *testing.T) {
 	if got := c.line(); !strings.HasPrefix(got, "* BYE") {
 		t.Errorf("got %q, want BYE", got)
 	}
+}
+
+// IDLE and COMPRESS answer for themselves; they are good commands as others are.
+func TestBadCommandsAreCountedInARow(t *testing.T) {
+	w := plain(t)
+	c := w.login("canbo")
+	for range 3 {
+		for range maxBad - 1 {
+			c.refused("NONSENSE", "BAD")
+		}
+		if _, tagged := c.do("IDLE"); tagged != "+" {
+			t.Fatal(tagged)
+		}
+		c.send("DONE\r\n")
+		if _, tagged := c.answer("t" + strconv.Itoa(c.seq)); !strings.HasPrefix(tagged, "OK") {
+			t.Fatalf("IDLE: %q", tagged)
+		}
+	}
+	c.ok("NOOP")
 }
 
 func TestShutdownSaysBye(t *testing.T) {

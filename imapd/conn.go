@@ -229,7 +229,8 @@ func (c *conn) finish(held bool, res *result) bool {
 		return false
 	case res.gone:
 		return false
-	case res.done:
+	case res.done: // with OK
+		c.bads = 0
 		return true
 	case res.stub != "":
 		c.bads = 0

@@ -32,7 +32,7 @@ type result struct {
 	stub  string // command for imapserver, without tag and line end
 	reply status
 	bye   string // close, saying this
-	done  bool   // answered already
+	done  bool   // answered already, with OK
 	gone  bool   // the connection is broken
 }
 

@@ -110,6 +110,7 @@ func calls() map[string]call {
 		CallQueueList:      on((*Service).queueList),
 		CallQueueAct:       on((*Service).queueAct),
 		CallQueueSummary:   on((*Service).queueSummary),
+		CallProbe:          on((*Service).probe),
 		CallPeerList:       on((*Service).peerList),
 		CallPeerCard:       on((*Service).peerCard),
 		CallPeerAdd:        on((*Service).peerAdd),
