@@ -62,6 +62,9 @@ type Config struct {
 	// registers and deadlines follow the local date of Việt Nam (+07:00), and
 	// mail marked MẬT, TỐI MẬT or TUYỆT MẬT is refused.
 	Documents Documents `toml:"documents" envPrefix:"DOCUMENTS_"`
+	// Exchange of documents with other systems by edXML files (QCVN 102:2016) in
+	// two folders, which their adapter fills and empties.
+	EdXML EdXML `toml:"edxml" envPrefix:"EDXML_"`
 	// The text of attached PDF and office files, for search and recognition.
 	Extract Extract `toml:"extract" envPrefix:"EXTRACT_"`
 	// Mail that must leave this server.
@@ -269,6 +272,24 @@ type Documents struct {
 	TrackingInterval Duration `toml:"tracking_interval" env:"TRACKING_INTERVAL"`
 }
 
+// EdXML is section [edxml].
+type EdXML struct {
+	// Folder from which packages and statuses (*.edxml) are taken. A file is
+	// written there under a name that begins with "." and renamed; what has been
+	// taken is then in its folders done or error. Empty means that nothing is.
+	Inbox string `toml:"inbox" env:"INBOX"`
+	// Folder into which packages and statuses for other systems are written,
+	// each whole. Empty means none are, and no organisation has an address.
+	Outbox string `toml:"outbox" env:"OUTBOX"`
+	// Organisations that are reached so, each "CODE ADDRESS NAME"; older
+	// codes follow the code with "+". Documents to the address go to the outbox.
+	// Its domain must be none of this server's, and no route leads there. Such as
+	// ["H49.12+000.00.12.H49 h49.12@truc.tinh.example Sở Y tế Quảng Ninh"].
+	Organs []Organ `toml:"organs" env:"ORGANS"`
+	// How often the inbox is looked into.
+	Poll Duration `toml:"poll" env:"POLL"`
+}
+
 // Extract is section [extract]: the reading of attached PDF and office files,
 // for search and recognition, in a child process that sees neither network nor
 // files.
@@ -397,12 +418,12 @@ func Default() *Config {
 			IMAP: ":143", IMAPS: ":993",
 			SessionsPerAccount: 10,
 		},
-		HTTP:      HTTP{HTTP: ":80", HTTPS: ":443"},
-		TLS:       TLS{MinVersion: "1.2"},
-		LDAP:      LDAP{SearchFilter: "(mail={login})", Timeout: Duration(10 * time.Second)},
-		OIDC:      OIDC{Claim: "email"},
-		Delivery:  Delivery{DedupeWindow: Duration(24 * time.Hour)},
-		Trust:     Trust{Sign: true, Verify: true, DNS: "off", Forged: Refuse, Authorless: Refuse},
+		HTTP:     HTTP{HTTP: ":80", HTTPS: ":443"},
+		TLS:      TLS{MinVersion: "1.2"},
+		LDAP:     LDAP{SearchFilter: "(mail={login})", Timeout: Duration(10 * time.Second)},
+		OIDC:     OIDC{Claim: "email"},
+		Delivery: Delivery{DedupeWindow: Duration(24 * time.Hour)},
+		Trust:    Trust{Sign: true, Verify: true, DNS: "off", Forged: Refuse, Authorless: Refuse},
 		Filters: Filters{
 			Attachments: true,
 			// What NĐ 30/2020 and edXML need, and what offices exchange.
@@ -415,6 +436,7 @@ func Default() *Config {
 			HoldTime: Duration(30 * 24 * time.Hour),
 		},
 		Documents: Documents{TrackingInterval: Duration(5 * time.Minute)},
+		EdXML:     EdXML{Poll: Duration(2 * time.Second)},
 		Extract:   Extract{Enabled: true, Timeout: Duration(20 * time.Second), Idle: Duration(time.Minute)},
 		Queue: Queue{
 			Retry: []Duration{

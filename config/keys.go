@@ -81,6 +81,8 @@ func wanted(t reflect.Type) (what, hint string) {
 		return "a role with a size", `write it in quotes, such as "chuyenvien=25MiB"`
 	case reflect.TypeFor[Milter]():
 		return "a filter program", `write it in quotes, such as "clamav unix:/run/clamav/milter.ctl timeout=30s failure=later from=relay"`
+	case reflect.TypeFor[Organ]():
+		return "an organisation", `write code, address and name in quotes, such as "H49.12 h49.12@truc.tinh.example Sở Y tế Quảng Ninh"`
 	case reflect.TypeFor[Host]():
 		return "a host name", `write it in quotes without port, such as "mail.tinh.example"`
 	}

@@ -180,7 +180,7 @@ func (c *Config) complete(dir string) error {
 		return err
 	}
 	files := []*string{&c.DataDir, &c.TLS.CertFile, &c.TLS.KeyFile, &c.TLS.ClientCAFile, &c.Journal.KeyFile,
-		&c.LDAP.CAFile, &c.LDAP.SearchPasswordFile, &c.OIDC.CAFile}
+		&c.LDAP.CAFile, &c.LDAP.SearchPasswordFile, &c.OIDC.CAFile, &c.EdXML.Inbox, &c.EdXML.Outbox}
 	for i := range c.Routes {
 		r, fresh := &c.Routes[i], defaultRoute()
 		if _, given := c.origins[routePath(i)+".port"]; !given && r.Port == 0 {

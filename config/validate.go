@@ -26,6 +26,7 @@ func (c *Config) validate(report report) {
 	c.validateTLS(report)
 	c.validateLDAP(report)
 	c.validateOIDC(report)
+	c.validateEdXML(report)
 	c.validateQueue(report)
 	c.validateTrust(report)
 	c.validateRoutes(report)

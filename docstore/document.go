@@ -125,7 +125,8 @@ const (
 	SourceCLI    Source = "cli"
 	SourcePortal Source = "portal"
 	SourceSystem Source = "system"
-	SourcePeer   Source = "peer" // another server reports
+	SourcePeer   Source = "peer"  // another server reports
+	SourceEdXML  Source = "edxml" // another system reports by edXML
 )
 
 // A StatusEvent is one step in the life of a dispatch. Events are only added.

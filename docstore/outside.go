@@ -19,6 +19,25 @@ const (
 	StatusExpired edoc.Status = "expired" // it could not be handed over in time
 )
 
+// axisPrefix begins the peer of a dispatch to or from an organisation that is
+// reached by edXML; no host name has it.
+const axisPrefix = "edxml:"
+
+// AxisPeer gives the peer of dispatches to and from the organisation with that
+// code, which is reached by edXML.
+func AxisPeer(code string) string { return axisPrefix + code }
+
+// AxisOrgan gives the code in a peer of AxisPeer, false for another server.
+func AxisOrgan(peer string) (code string, ok bool) { return strings.CutPrefix(peer, axisPrefix) }
+
+// DocumentsByEdXML returns the documents with that DocumentId, oldest first.
+func DocumentsByEdXML(ctx context.Context, r sqldb.Reader, id string) ([]Document, error) {
+	if id == "" {
+		return nil, nil
+	}
+	return collect(ctx, r, scanDocument, qDocumentsByEdXML, id)
+}
+
 // notSentYet leaves out the addresses outside that have a dispatch already.
 func notSentYet(sent []Dispatch, outside []Outside) (rest []Outside) {
 	has := map[string]bool{}
@@ -112,6 +131,7 @@ type Reported struct {
 	Reason    edoc.RefuseReason
 	Note      string
 	ID        string // of the report
+	Source    Source // "" means SourcePeer
 }
 
 // Report takes a reported status: the event is always kept, and moves the
@@ -135,6 +155,9 @@ func (s *Store) Report(ctx context.Context, tx *sqldb.Tx, rep Reported) (d Dispa
 	}
 	if rep.Unit != rep.Recipient {
 		ev.Note = clipNote(strings.TrimSpace(rep.Unit + " " + ev.Note))
+	}
+	if rep.Source != "" {
+		ev.Source = rep.Source
 	}
 	before := d.State
 	if after := outsideNext(d.State, ev.Status); after != before && rep.Number > 0 && d.ArrivalNumber == 0 {
@@ -286,6 +309,8 @@ func clipNote(s string) string {
 	}
 	return s
 }
+
+const qDocumentsByEdXML = `SELECT ` + documentColumns + ` FROM document WHERE edxml_id = $1 ORDER BY id`
 
 const qDispatchOutside = `
 SELECT ` + dispatchColumns + ` FROM dispatch WHERE transfer = $1 AND transfer <> '' AND to_unit = 0 AND to_address = $2`

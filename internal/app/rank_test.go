@@ -38,6 +38,7 @@ var ranks = map[string]int{
 	"internal/report":    5,
 	"internal/search":    5,
 	"internal/transport": 6,
+	"internal/edxdrop":   6,
 	"smtpd":              7,
 	"imapd":              7,
 	"internal/portal":    7,

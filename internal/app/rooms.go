@@ -150,6 +150,9 @@ func (r *Rooms) connect() error {
 	if dedupe == 0 { // off, as the configuration says it
 		dedupe = -1
 	}
+	if r.EdXML, err = r.edxml(); err != nil {
+		return err
+	}
 	r.Delivery = delivery.New(delivery.Stores{
 		DB: r.DB, Directory: r.Directory, Mail: r.Mail, Documents: r.Documents, Queue: r.Queue, Rules: r.Rules,
 	}, delivery.Options{
@@ -158,6 +161,7 @@ func (r *Rooms) connect() error {
 		HasRoute:   func(domain string) bool { return r.Transport.HasRoute(domain) },
 		RouteUnits: func(domain string) []string { return r.Transport.RouteUnits(domain) },
 		Peers:      r.Peers,
+		Axis:       r.EdXML,
 		Reported: func(ctx context.Context, tx *sqldb.Tx, rep docstore.Reported) error {
 			return r.Workflow.Reported(ctx, tx, rep)
 		},

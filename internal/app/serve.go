@@ -197,6 +197,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if r.Files != nil {
 		runs = append(runs, func(ctx context.Context) error { return r.Workflow.RunFiles(ctx, r.Files) })
 	}
+	if r.EdXML.On() {
+		runs = append(runs, func(ctx context.Context) error { return r.EdXML.Run(ctx, r.inlet()) })
+	}
 	for _, run := range runs {
 		background.Go(func() error { return run(work) })
 	}

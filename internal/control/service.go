@@ -9,6 +9,7 @@ import (
 	"vanthu/docstore"
 	"vanthu/internal/delivery"
 	"vanthu/internal/directory"
+	"vanthu/internal/edxdrop"
 	"vanthu/internal/fault"
 	"vanthu/internal/journal"
 	"vanthu/internal/mail"
@@ -32,6 +33,7 @@ type Rooms struct {
 	Queue      *queue.Queue
 	Peers      *peer.Registry
 	Transport  *transport.Runner
+	EdXML      *edxdrop.Drop
 	Keys       *mailauth.Keys
 	Quarantine *delivery.Delivery // decides about held messages
 	Rules      *rules.Store

@@ -50,6 +50,8 @@ type Options struct {
 	Peers *peer.Registry
 	// Reported takes a status that a peer reports into tx; needed with Peers.
 	Reported func(ctx context.Context, tx *sqldb.Tx, rep docstore.Reported) error
+	// Axis is the exchange by edXML files; nil means none.
+	Axis Axis
 	// DedupeWindow is how long an identical message of the same sender to the
 	// same recipients counts as sent again; 0 means 24 hours, less means never.
 	DedupeWindow time.Duration
@@ -125,6 +127,7 @@ type Origin struct {
 	TLS      string              // version and cipher for the Received field, "" in clear
 	Account  directory.AccountID // who has logged in; 0 for nobody
 	Peer     peer.Name           // the vanthu server that showed its certificate, "" for none
+	Package  *Package            `json:",omitempty"` // what the message was made of, when it came by edXML
 }
 
 // CheckSender says whether o may send with the reverse-path from.
@@ -185,11 +188,17 @@ func (d *Delivery) CheckRecipient(_ context.Context, o Origin, from mail.Path, t
 		if o.Account == 0 {
 			return fault.New(fault.Denied, fault.Text{EN: "relaying is not allowed", VI: "không được chuyển tiếp thư ra ngoài"})
 		}
+		if d.serves(to.Domain) {
+			return d.checkOrgan(to)
+		}
 		if err := d.checkRoute(to.Domain); err != nil {
 			return err
 		}
 		return d.checkUnits(o.Account, to.Domain)
 	case directory.TargetAlias:
+		if d.serves(t.Addr.Domain) {
+			return d.checkOrgan(t.Addr)
+		}
 		return d.checkRoute(t.Addr.Domain)
 	case directory.TargetGroup:
 		if !snap.MayPost(t.Group, o.writer(snap, from)) {

@@ -64,17 +64,24 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 	in.raisePriority(rec)
 	outside := in.toPeers()
 	if !toUnits && len(outside) == 0 || !rec.IsDocument() {
+		if in.toAxis() {
+			return nil, errOnlyDocuments()
+		}
 		return nil, nil //nolint:nilnil // ordinary mail
 	}
 	doc := &document{rec: rec, hash: fin.SHA256}
 	if err := in.setIssuer(doc, m); err != nil {
-		if !toUnits { // nobody here knows whether it goes to units there
+		if !toUnits && !in.toAxis() { // nobody here knows whether it goes to units there
 			return nil, nil //nolint:nilnil // ordinary mail
 		}
 		return nil, err
 	}
 	if rec.Invalid() {
 		return nil, errDeclaration(rec.Problems)
+	}
+	if p := in.origin.Package; p != nil {
+		copy(doc.hash[:], p.Hash)
+		doc.issuerName = p.Name
 	}
 	if in.origin.Peer != "" {
 		var err error
@@ -196,24 +203,30 @@ func (in *Incoming) intake(
 	var outside []docstore.Outside
 	if doc.issuer.ID != 0 {
 		for _, r := range in.toPeers() {
-			p, _ := in.d.peerOf(r.Domain)
-			outside = append(outside, docstore.Outside{Address: r, Kind: doc.kindOf(directory.Recipient{Addr: r}), Peer: string(p.Name)})
+			name, _ := in.d.outsideOf(r)
+			outside = append(outside, docstore.Outside{Address: r, Kind: doc.kindOf(directory.Recipient{Addr: r}), Peer: name})
 		}
 	}
 	if len(to)+len(outside) == 0 {
 		return nil // only to the issuer itself
 	}
 	doc.units = len(to) + len(outside)
+	from, transfer := in.cameFrom()
 	made, err := in.d.stores.Documents.Intake(ctx, tx, docstore.In{
 		Recognition: doc.rec,
 		Issuer:      doc.issuer.ID, IssuerName: doc.issuerName, From: in.origin.Account,
 		MailID: docstore.MailID(fin.Scan.Envelope.MessageID), Message: docstore.MessageRef(msg),
 		BodySHA256: doc.hash, QueueID: string(in.id), Files: doc.files, Recipients: to, Outside: outside,
-		Peer: in.peerName(), Transfer: in.from,
-		Actor: in.actor(), Source: docstore.SourceSMTP,
+		Peer: from, Transfer: transfer,
+		Actor: in.actor(), Source: in.source(),
 	})
 	if err != nil || made.Resubmitted {
 		return err
+	}
+	if in.toAxis() {
+		if err := in.d.opt.Axis.Send(ctx, tx, made.Document, string(in.id)); err != nil {
+			return err
+		}
 	}
 	if err := in.tellArrival(ctx, tx, made); err != nil {
 		return err
@@ -231,11 +244,12 @@ func (in *Incoming) intake(
 
 // tellArrival tells the server that a document came from that it has arrived.
 func (in *Incoming) tellArrival(ctx context.Context, tx *sqldb.Tx, made docstore.Result) error {
-	if in.from == "" {
+	_, transfer := in.cameFrom()
+	if transfer == "" {
 		return nil
 	}
 	for _, x := range made.Dispatches {
-		if x.Transfer != in.from {
+		if x.Transfer != transfer {
 			continue
 		}
 		if err := in.d.SendStatus(ctx, tx, made.Document, x, docstore.StatusEvent{Status: x.Status, At: x.Arrived}); err != nil {
@@ -245,22 +259,33 @@ func (in *Incoming) tellArrival(ctx context.Context, tx *sqldb.Tx, made docstore
 	return nil
 }
 
-// peerName is the peer that the document came from, when it told its queue id.
-func (in *Incoming) peerName() string {
-	if in.from == "" {
-		return ""
+// cameFrom is the server or organisation that wants to know what becomes of the
+// document, and the name under which it sent it; both are "" for none.
+func (in *Incoming) cameFrom() (peer, transfer string) {
+	switch p := in.origin.Package; {
+	case p != nil:
+		return docstore.AxisPeer(p.Organ), p.Document
+	case in.from != "":
+		return string(in.origin.Peer), in.from
 	}
-	return string(in.origin.Peer)
+	return "", ""
 }
 
-// toPeers gives the recipients at other vanthu servers, of what our own people
-// send.
+func (in *Incoming) source() docstore.Source {
+	if in.origin.Package != nil {
+		return docstore.SourceEdXML
+	}
+	return docstore.SourceSMTP
+}
+
+// toPeers gives the recipients at other vanthu servers and on the axis, of what
+// our own people send.
 func (in *Incoming) toPeers() (list []mail.Address) {
 	if in.origin.Account == 0 {
 		return nil
 	}
 	for _, r := range in.remote {
-		if _, ok := in.d.peerOf(r.Addr.Domain); ok {
+		if _, ok := in.d.outsideOf(r.Addr); ok {
 			list = append(list, r.Addr)
 		}
 	}

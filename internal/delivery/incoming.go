@@ -71,6 +71,13 @@ func (d *Delivery) Begin(_ context.Context, o Origin, env mail.Envelope) (*Incom
 	if err := in.expand(d.stores.Directory.Snapshot()); err != nil {
 		return nil, err
 	}
+	for _, r := range in.remote {
+		if d.serves(r.Addr.Domain) { // a group may name an organisation that is gone
+			if err := d.checkOrgan(r.Addr); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if o.Account != 0 {
 		if err := d.rates.take(o.Account, d.rateOf(o.Account), len(env.To), d.opt.Now()); err != nil {
 			return nil, err
@@ -313,8 +320,9 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 	if err := in.wantCheck(ctx, tx, fin, wanted{msg: msg, local: local, drops: drops, got: got, doc: doc, at: now}); err != nil {
 		return Accepted{}, err
 	}
-	if len(in.remote) > 0 {
-		if err := d.stores.Queue.Enqueue(ctx, tx, in.id, queue.MessageRef(msg), in.env, in.remote); err != nil {
+	queued := in.queued()
+	if len(queued) > 0 {
+		if err := d.stores.Queue.Enqueue(ctx, tx, in.id, queue.MessageRef(msg), in.env, queued); err != nil {
 			return Accepted{}, err
 		}
 	}
@@ -333,7 +341,7 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 	tx.OnCommit(func() {
 		d.stats.Accepted.Add(1)
 		d.stats.Copies.Add(int64(copies))
-		d.stats.Queued.Add(int64(len(in.remote)))
+		d.stats.Queued.Add(int64(len(queued)))
 		if doc != nil {
 			d.stats.Documents.Add(1)
 			d.stats.Dispatches.Add(int64(doc.units))
@@ -450,6 +458,9 @@ func (d *Delivery) mailbox(
 }
 
 func (in *Incoming) actor() journal.Actor {
+	if p := in.origin.Package; p != nil {
+		return journal.Actor{Kind: journal.ActorExternal, Name: docstore.AxisPeer(p.Organ)}
+	}
 	if in.origin.Account == 0 {
 		return journal.Actor{Kind: journal.ActorExternal, Name: in.env.From.String()}
 	}

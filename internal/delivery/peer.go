@@ -319,7 +319,13 @@ func (in *Incoming) noteRefusal(ctx context.Context, s peer.Signed, fin *mailsto
 func (d *Delivery) SendStatus(
 	ctx context.Context, tx *sqldb.Tx, doc docstore.Document, disp docstore.Dispatch, ev docstore.StatusEvent,
 ) error {
-	if disp.Peer == "" || disp.To == 0 || !ev.Status.Valid() || d.opt.Peers == nil {
+	if disp.Peer == "" || disp.To == 0 || !ev.Status.Valid() {
+		return nil
+	}
+	if _, ok := docstore.AxisOrgan(disp.Peer); ok {
+		return d.sendStatusAxis(ctx, tx, doc, disp, ev)
+	}
+	if d.opt.Peers == nil {
 		return nil
 	}
 	p, ok := d.opt.Peers.ByName(peer.Name(disp.Peer))

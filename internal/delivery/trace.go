@@ -32,13 +32,16 @@ func (in *Incoming) trace(now time.Time, doc *document) []byte {
 		helo = "unknown"
 	}
 	b = append(b, helo...)
-	b = append(b, " (["...)
-	ip := in.origin.Remote.Addr().Unmap()
-	if ip.Is6() {
-		b = append(b, "IPv6:"...)
+	if in.origin.Package == nil {
+		b = append(b, " (["...)
+		ip := in.origin.Remote.Addr().Unmap()
+		if ip.Is6() {
+			b = append(b, "IPv6:"...)
+		}
+		b = append(b, ip.String()...)
+		b = append(b, "])"...)
 	}
-	b = append(b, ip.String()...)
-	b = append(b, "])\r\n\tby "...)
+	b = append(b, "\r\n\tby "...)
 	b = append(b, in.d.opt.Hostname...)
 	b = append(b, " with "...)
 	b = append(b, in.origin.Protocol...)

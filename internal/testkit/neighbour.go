@@ -70,8 +70,19 @@ func makeNeighbour(ctx context.Context, svc control.Caller) (passwords map[strin
 // ends, and makes it and s peers of each other.
 func (s *Server) StartNeighbour(t testing.TB) *Server {
 	t.Helper()
+	n := s.StartStranger(t, func(*config.Config) {})
+	s.AddPeer(t, n.Rooms.Peers.OwnCard(), n.Addr.Relay)
+	n.AddPeer(t, s.Rooms.Peers.OwnCard(), s.Addr.Relay)
+	return n
+}
+
+// StartStranger serves the second province in this process until the test ends;
+// change alters its configuration. Neither knows of the other.
+func (s *Server) StartStranger(t testing.TB, change func(*config.Config)) *Server {
+	t.Helper()
 	free := func(int) config.Listen { return "127.0.0.1:0" }
 	n := &Server{Config: neighbourConfig(filepath.Join(t.TempDir(), "data"), free), log: &logBuffer{}}
+	change(n.Config)
 	n.serve(t)
 	t.Cleanup(func() {
 		n.Stop(t)
@@ -81,8 +92,6 @@ func (s *Server) StartNeighbour(t testing.TB) *Server {
 	if n.passwords, err = makeNeighbour(context.Background(), n.Rooms.Control()); err != nil {
 		t.Fatalf("make the neighbour: %v", err)
 	}
-	s.AddPeer(t, n.Rooms.Peers.OwnCard(), n.Addr.Relay)
-	n.AddPeer(t, s.Rooms.Peers.OwnCard(), s.Addr.Relay)
 	return n
 }
 

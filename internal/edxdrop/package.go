@@ -1,0 +1,323 @@
+package edxdrop
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"vanthu/docstore"
+	"vanthu/internal/directory"
+	"vanthu/internal/edoc"
+	"vanthu/internal/fault"
+	"vanthu/internal/mail"
+	"vanthu/internal/mailstore"
+	"vanthu/internal/sqldb"
+)
+
+// errNoContent: the message of a document is gone.
+var errNoContent = fault.New(fault.NotFound, fault.Text{
+	EN: "the content of this document is not here any more", VI: "nội dung văn bản không còn trong hệ thống",
+})
+
+// Contents gives the files of a document as they were sent: those attached to
+// its message, and those packed in an edXML package there. The package is nil
+// when there was none. Packages themselves are not among the files.
+func Contents(ctx context.Context, boxes *mailstore.Store, doc docstore.Document) (files []edoc.PackageFile, p *edoc.Package, err error) {
+	c, err := boxes.Content(ctx, mailstore.MessageID(doc.Message))
+	if errors.Is(err, mailstore.ErrNoMessage) {
+		return nil, nil, errNoContent
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	known := map[[sha256.Size]byte]bool{}
+	add := func(f edoc.PackageFile) {
+		if sum := sha256.Sum256(f.Data); !known[sum] {
+			known[sum] = true
+			files = append(files, f)
+		}
+	}
+	for _, a := range c.Structure.Root().Attachments() {
+		data, err := io.ReadAll(a.Part.Decoder(c.Body()))
+		if err != nil {
+			return nil, nil, fmt.Errorf("read an attachment: %w", err)
+		}
+		if !edoc.IsEdXMLName(a.Name) {
+			add(edoc.PackageFile{Name: a.Name, Type: a.Type, Data: data})
+			continue
+		}
+		found, _, err := edoc.ReadEdXML(bytes.NewReader(data), edoc.Limits{})
+		if err != nil && fault.KindOf(err) != fault.Invalid {
+			return nil, nil, err
+		}
+		if found != nil && p == nil {
+			p = found
+		}
+	}
+	if p != nil {
+		for _, f := range p.Files {
+			add(f)
+		}
+	}
+	if len(files) == 0 { // what it says stands in the mail itself
+		text, err := bodyText(c)
+		if err != nil {
+			return nil, nil, err
+		}
+		add(edoc.PackageFile{Name: "noi-dung.txt", Type: "text/plain", Description: "Nội dung thư", Data: text})
+	}
+	return files, p, nil
+}
+
+// maxBody is how much of a text part becomes a file.
+const maxBody = 1 << 20
+
+// bodyText gives the first plain text of a message.
+func bodyText(c *mailstore.Content) ([]byte, error) {
+	var found *mail.Part
+	var walk func(p *mail.Part)
+	walk = func(p *mail.Part) {
+		if found == nil && p.Type == "text" && p.Subtype == "plain" {
+			found = p
+		}
+		for _, k := range p.Children {
+			walk(k)
+		}
+	}
+	if walk(c.Structure.Root()); found == nil {
+		return []byte{}, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(found.Decoder(c.Body()), maxBody))
+	if err != nil {
+		return nil, fmt.Errorf("read the text of a message: %w", err)
+	}
+	return text, nil
+}
+
+// facts is what a package is made of beside the files.
+type facts struct {
+	doc       docstore.Document
+	signer    edoc.Signer
+	relations []docstore.RelationView
+	to        []docstore.Dispatch
+}
+
+func readFacts(ctx context.Context, r sqldb.Reader, doc docstore.Document) (f facts, err error) {
+	f.doc = doc
+	rec, err := docstore.RecognitionOf(ctx, r, doc)
+	if err != nil {
+		return f, err
+	}
+	f.signer = rec.Signer
+	if f.relations, err = docstore.Relations(ctx, r, doc.ID); err != nil {
+		return f, err
+	}
+	f.to, err = docstore.Dispatches(ctx, r, doc.ID)
+	return f, err
+}
+
+// packageFor makes the file of a document for the organisations that still wait
+// for it.
+func (d *Drop) packageFor(ctx context.Context, o outgoing) (text []byte, sent []docstore.Dispatch, err error) {
+	var f facts
+	err = d.stores.DB.View(ctx, func(r sqldb.Reader) error {
+		doc, err := docstore.DocumentByID(ctx, r, o.document)
+		if err != nil {
+			return err
+		}
+		f, err = readFacts(ctx, r, doc)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, x := range f.to {
+		if _, axis := docstore.AxisOrgan(x.Peer); axis && x.To == 0 && x.Transfer == o.transfer && x.State == docstore.StateQueued {
+			sent = append(sent, x)
+		}
+	}
+	if len(sent) == 0 {
+		return nil, nil, nil
+	}
+	f.to = sent
+	files, original, err := Contents(ctx, d.stores.Mail, f.doc)
+	if err != nil {
+		return nil, sent, err
+	}
+	p := d.build(f, original, files)
+	p.Trace = append(p.Trace, edoc.TraceHeader{OrganID: p.Header.From.OrganID, At: o.made})
+	text, err = p.Encode()
+	return text, sent, err
+}
+
+// Scope chooses whom an exported package names.
+type Scope uint8
+
+// The scopes.
+const (
+	ToAll     Scope = iota
+	ToOutside       // only recipients outside of this server
+)
+
+// Export gives a document as an edXML package with all its files.
+func (d *Drop) Export(ctx context.Context, doc docstore.Document, scope Scope) ([]byte, error) {
+	var f facts
+	err := d.stores.DB.View(ctx, func(r sqldb.Reader) (err error) {
+		f, err = readFacts(ctx, r, doc)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if scope == ToOutside {
+		all := f.to
+		f.to = nil
+		for _, x := range all {
+			if x.To == 0 {
+				f.to = append(f.to, x)
+			}
+		}
+		if len(f.to) == 0 {
+			return nil, fault.New(fault.NotFound, fault.Text{
+				EN: "the document has no recipient outside", VI: "văn bản không có nơi nhận ngoài hệ thống",
+			})
+		}
+	}
+	files, original, err := Contents(ctx, d.stores.Mail, doc)
+	if err != nil {
+		return nil, err
+	}
+	return d.build(f, original, files).Encode()
+}
+
+// Status gives the present state of a dispatch as an edXML status message; nil
+// when nothing has been told of it yet.
+func (d *Drop) Status(doc docstore.Document, x docstore.Dispatch, at time.Time) ([]byte, error) {
+	if !x.Status.Valid() {
+		return nil, nil
+	}
+	units := d.stores.Directory.Snapshot()
+	s := edoc.NewStatusMessage(x.Status, edoc.Dispatch{
+		Sender: d.issuer(units, doc), Recipient: d.recipient(units, x),
+		Document: edoc.DocumentRef{Code: doc.Code, Issued: doc.Issued, DocumentID: d.documentID(doc)},
+	}, at)
+	s.Description = x.Status.Name()
+	if x.ArrivalNumber > 0 {
+		s.Description += ", số đến " + strconv.Itoa(x.ArrivalNumber)
+	}
+	return s.Encode()
+}
+
+// build makes a package: of the one that the document came in, with all that
+// its header says, else of what is known of the document.
+func (d *Drop) build(f facts, original *edoc.Package, files []edoc.PackageFile) *edoc.Package {
+	units := d.stores.Directory.Snapshot()
+	p := &edoc.Package{}
+	if original != nil {
+		p = &edoc.Package{Header: original.Header, Trace: original.Trace, Business: original.Business}
+	} else {
+		p.Header = d.header(units, f)
+		p.Business.Reason = "Văn bản điện tử mới"
+	}
+	p.Header.To = nil
+	seen := map[string]bool{}
+	for _, x := range f.to {
+		if to := d.recipient(units, x); !seen[to.OrganID] {
+			seen[to.OrganID] = true
+			p.Header.To = append(p.Header.To, to)
+		}
+	}
+	for i, file := range files {
+		file.ContentID = "cid:" + strconv.Itoa(i+1)
+		if file.Name == "" {
+			file.Name = "tep-" + strconv.Itoa(i+1)
+		}
+		if file.Description == "" && i == 0 {
+			file.Description = "Văn bản chính"
+		}
+		p.Files = append(p.Files, file)
+	}
+	return p
+}
+
+func (d *Drop) header(units *directory.Snapshot, f facts) edoc.MessageHeader {
+	doc := f.doc
+	h := edoc.MessageHeader{
+		From: d.issuer(units, doc), DocumentID: d.documentID(doc), Issued: issued(doc), Subject: clip(doc.Abstract, 500),
+		Signer: f.signer, Due: doc.Due, Other: edoc.OtherInfo{Urgency: doc.Urgency},
+	}
+	code := codeOf(doc)
+	h.SetCode(code)
+	t := edoc.TypeForCode(code)
+	if named, ok := edoc.TypeForName(doc.Type.Name); ok && t.Class != edoc.ClassLegal {
+		t = named
+	}
+	if t.Name == "" {
+		t.Name = doc.Type.Name
+	}
+	if t.Class == 0 {
+		t.Class = edoc.ClassAdministrative
+	}
+	if h.SetDocType(t); h.TypeName == "" {
+		h.TypeName = "Văn bản khác"
+	}
+	for _, r := range f.relations {
+		if r.Kind == edoc.RelationReplies {
+			h.ResponseFor = append(h.ResponseFor, edoc.DocumentRef{Code: r.Code})
+		}
+	}
+	return h
+}
+
+// issuer is the organisation that a document is from.
+func (d *Drop) issuer(units *directory.Snapshot, doc docstore.Document) edoc.Organization {
+	u, ok := units.Unit(doc.Issuer)
+	if !ok {
+		return edoc.Organization{OrganID: "Z99", Name: doc.IssuerName} // outside, unknown: a code of "other bodies", QĐ 20/2020
+	}
+	o := organization(u)
+	if parent, ok := units.Unit(u.Parent); ok {
+		o.InCharge = parent.Name
+	}
+	return o
+}
+
+func organization(u directory.Unit) edoc.Organization {
+	return edoc.Organization{OrganID: u.Code, Name: u.Name, Email: u.Address.String()}
+}
+
+// recipient is the organisation that a dispatch goes to. An address at another
+// server has no code that is known here: it stands for itself.
+func (d *Drop) recipient(units *directory.Snapshot, x docstore.Dispatch) edoc.Organization {
+	if u, ok := units.Unit(x.To); ok {
+		return organization(u)
+	}
+	if code, axis := docstore.AxisOrgan(x.Peer); axis {
+		o := d.organ(Code(code))
+		return edoc.Organization{OrganID: o.code(), Name: firstOf(o.Name, o.code()), Email: x.Address}
+	}
+	return edoc.Organization{OrganID: x.Address, Name: x.Address, Email: x.Address}
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// clip shortens a text to so many characters.
+func clip(s string, n int) string {
+	r := []rune(strings.TrimSpace(s))
+	if len(r) <= n {
+		return string(r)
+	}
+	return string(r[:n-1]) + "…"
+}
