@@ -14,7 +14,7 @@ import (
 )
 
 func (c *cli) registerCmd() *cobra.Command {
-	return parent("register", "Registers of incoming and outgoing documents (sổ đăng ký văn bản)", c.registerShow())
+	return parent("register", "Registers of incoming and outgoing documents (sổ đăng ký văn bản)", c.registerShow(), c.registerExport())
 }
 
 func (c *cli) registerShow() *cobra.Command {

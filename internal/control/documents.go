@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"time"
 
@@ -68,6 +69,8 @@ type RegisterShow struct {
 	AsOf      time.Time          `json:"as_of,omitzero"`      // as it stood then; zero is now
 	From      int                `json:"from,omitempty"`      // first number
 	To        int                `json:"to,omitempty"`        // last number
+	As        string             `json:"as,omitempty"`        // login of who reads it; "" is the administrator at the command line
+	Format    report.Format      `json:"format,omitempty"`    // of the file that is made of it, which the journal keeps; "" for none
 }
 
 // MailboxList names whose mailboxes: a login or a unit.
@@ -256,10 +259,14 @@ func (s *Service) registerShow(ctx context.Context, req RegisterShow, _ Progress
 	if err != nil {
 		return nil, err
 	}
+	who, err := s.reader(req.As, u.ID)
+	if err != nil {
+		return nil, err
+	}
 	if req.Year == 0 {
 		req.Year = s.opt.Now().In(vietnam).Year()
 	}
-	q := report.Query{Unit: u, Direction: req.Direction, Series: req.Series, Year: req.Year, AsOf: req.AsOf, From: req.From, To: req.To}
+	q := report.Query{Unit: u, Parent: s.parentOf(u), Direction: req.Direction, Series: req.Series, Year: req.Year, AsOf: req.AsOf, From: req.From, To: req.To}
 	if q.Direction != "" && q.Direction != docstore.DirectionIn && q.Direction != docstore.DirectionOut {
 		return nil, fault.Newf(fault.Invalid, "the direction of a register is %q or %q", docstore.DirectionIn, docstore.DirectionOut)
 	}
@@ -269,7 +276,13 @@ func (s *Service) registerShow(ctx context.Context, req RegisterShow, _ Progress
 		return err
 	})
 	if errors.Is(err, docstore.ErrNoBook) { // nothing registered yet: an empty book
-		return report.Empty(q), nil
+		book, err = report.Empty(q), nil
+	}
+	if err == nil && req.Format != "" {
+		err = s.recordExport(ctx, who, u.ID, exportData{
+			Report: "register", Direction: req.Direction, Year: req.Year, AsOf: req.AsOf, Format: req.Format,
+			Rows: len(book.Rows), Head: hex.EncodeToString(book.Head[:]),
+		})
 	}
 	return book, err
 }

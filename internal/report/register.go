@@ -17,6 +17,7 @@ import (
 // Query says which register to read.
 type Query struct {
 	Unit      directory.Unit
+	Parent    string             // name of the agency above the unit, "" for none
 	Direction docstore.Direction // "" means that of incoming documents
 	Series    docstore.Series    // "" means docstore.SeriesDefault
 	Year      int                // by Vietnam local date of registration
@@ -31,6 +32,7 @@ type Query struct {
 type Register struct {
 	Unit      string             // name of the unit
 	Code      string             // identifier of the unit
+	Parent    string             // name of the agency above it, "" for none
 	Direction docstore.Direction // "" as in Query
 	Series    docstore.Series    // "" as in Query
 	Year      int                //
@@ -117,7 +119,7 @@ func reservedRow(v docstore.Reservation) Row {
 // Empty gives the register of q without a line.
 func Empty(q Query) Register {
 	return Register{
-		Unit: q.Unit.Name, Code: q.Unit.Code, Direction: q.Direction, Series: q.Series, Year: q.Year, AsOf: q.AsOf,
+		Unit: q.Unit.Name, Code: q.Unit.Code, Parent: q.Parent, Direction: q.Direction, Series: q.Series, Year: q.Year, AsOf: q.AsOf,
 		Headings: Headings(q.Direction),
 	}
 }
