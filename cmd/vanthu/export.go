@@ -12,7 +12,7 @@ import (
 
 func (c *cli) registerExport() *cobra.Command {
 	var req control.RegisterShow
-	var day, direction string
+	var day, direction, series string
 	out := output{fallback: report.FormatPDF}
 	cmd := &cobra.Command{
 		Use:   "export UNIT",
@@ -24,6 +24,7 @@ octets: a file tells nothing of when it was made, only of the register and the d
 		Args: cobra.ExactArgs(1),
 		RunE: c.runs(func(cmd *cobra.Command, args []string) (err error) {
 			req.Unit, req.Direction = args[0], docstore.Direction(direction)
+			req.Series = docstore.Series(series)
 			if req.AsOf, err = endOf(day); err != nil {
 				return err
 			}
@@ -43,6 +44,7 @@ octets: a file tells nothing of when it was made, only of the register and the d
 	}
 	f := cmd.Flags()
 	f.StringVar(&direction, "direction", "den", "den: incoming documents, di: outgoing ones")
+	f.StringVar(&series, "series", "", "`series` of numbers in the register of outgoing documents, of a unit that keeps several")
 	f.IntVar(&req.Year, "year", 0, "`year` of the register; the present one when not given")
 	f.IntVar(&req.From, "from", 0, "first `number`")
 	f.IntVar(&req.To, "to", 0, "last `number`")

@@ -160,8 +160,8 @@ func (p *printed) endHeight() float64 {
 
 func (p *printed) noteLines() int {
 	n := 0
-	for _, note := range p.sheet.Notes {
-		n += len(p.wrap(clean(note), regular, tableWidth))
+	for _, note := range p.sheet.notes() {
+		n += len(p.wrap(note, regular, tableWidth))
 	}
 	return n
 }
@@ -309,8 +309,8 @@ func (p *printed) drawPiece(pc piece, y float64) float64 {
 
 func (p *printed) drawEnd(y float64) {
 	y += 2
-	for _, note := range p.sheet.Notes {
-		for _, l := range p.wrap(clean(note), regular, tableWidth) {
+	for _, note := range p.sheet.notes() {
+		for _, l := range p.wrap(note, regular, tableWidth) {
 			p.font(regular, bodySize)
 			p.pdf.Text(marginLeft, y+4, l)
 			y += noteHeight

@@ -35,12 +35,12 @@ func outColumns() []Column {
 func (g Register) Sheet() (Sheet, error) {
 	s := Sheet{
 		Name: "register-in", Title: formOf(g.Direction).title, Parent: g.Parent, Unit: g.Unit, Code: g.Code, AsOf: g.AsOf,
-		Columns: inColumns(), Signers: []string{"Người lập sổ", "Thủ trưởng cơ quan"}, Chained: true,
+		Columns: inColumns(), Signers: []string{"Người lập sổ", "Thủ trưởng cơ quan"}, Head: hash(g.Head),
 	}
 	if g.Direction == docstore.DirectionOut {
 		s.Name, s.Columns = "register-out", outColumns()
 	}
-	voided, first, last := 0, 0, 0
+	own, voided, first, last := 0, 0, 0, 0
 	for _, r := range g.Rows {
 		l, day, err := r.line(g.Direction)
 		if err != nil {
@@ -48,6 +48,9 @@ func (g Register) Sheet() (Sheet, error) {
 		}
 		if day.After(s.Dated) {
 			s.Dated = day
+		}
+		if r.Corrects == 0 {
+			own++
 		}
 		if r.Voided {
 			voided++
@@ -60,17 +63,24 @@ func (g Register) Sheet() (Sheet, error) {
 		}
 		s.Rows = append(s.Rows, l)
 	}
-	s.Lines = []string{fmt.Sprintf("Năm %d", g.Year)}
-	s.Footer = fmt.Sprintf("%s năm %d – %s", registerName(g.Direction), g.Year, g.Unit) + prefixed(" (", g.Code+closing(g.Code))
+	year := fmt.Sprintf("năm %d", g.Year)
+	if g.Series != "" && g.Series != docstore.SeriesDefault {
+		year += fmt.Sprintf(" – số theo %s", g.Series)
+	}
+	s.Lines = []string{"N" + year[1:]}
+	s.Footer = registerName(g.Direction) + " " + year + " – " + g.Unit
+	if g.Code != "" {
+		s.Footer += " (" + g.Code + ")"
+	}
 	if last > 0 {
-		numbers := fmt.Sprintf("Từ số %d đến số %d", first, last)
-		s.Lines = append(s.Lines, numbers)
-		s.Footer += " – " + lowerFirst(numbers)
+		numbers := fmt.Sprintf("ừ số %d đến số %d", first, last)
+		s.Lines = append(s.Lines, "T"+numbers)
+		s.Footer += " – t" + numbers
 	}
 	if !g.AsOf.IsZero() {
 		s.Footer += " – tính đến " + date(localDay(g.AsOf))
 	}
-	sum := fmt.Sprintf("Tổng số: %d %s", len(g.Rows), formOf(g.Direction).counted)
+	sum := fmt.Sprintf("Tổng số: %d %s", own, formOf(g.Direction).counted)
 	if voided > 0 {
 		sum += fmt.Sprintf(", trong đó %d số đã hủy", voided)
 	}
@@ -85,18 +95,9 @@ func registerName(dir docstore.Direction) string {
 	return "Sổ đăng ký văn bản đến"
 }
 
-func closing(s string) string {
-	if s == "" {
-		return ""
-	}
-	return ")"
-}
-
-func lowerFirst(s string) string { return "t" + s[1:] }
-
 // line gives a line of the register and the day that it was entered by.
 func (r Row) line(dir docstore.Direction) (Line, time.Time, error) {
-	l := Line{Struck: r.Voided, Hash: hash(r.Hash)}
+	l := Line{Struck: r.Voided, Under: r.Corrects != 0, Hash: hash(r.Hash)}
 	var day string
 	if dir == docstore.DirectionOut {
 		var c docstore.OutColumns

@@ -25,7 +25,7 @@ type Sheet struct {
 	Rows    []Line    `json:"rows,omitempty"`    //
 	Notes   []string  `json:"notes,omitempty"`   // below the table: sums, how to read it
 	Signers []string  `json:"signers,omitempty"` // who signs at the end, from left to right
-	Chained bool      `json:"chained,omitempty"` // the rows have hashes, each page of a print ends with one
+	Head    string    `json:"head,omitempty"`    // SHA-256 in hex of the newest row, which chains it to all before
 	Footer  string    `json:"footer,omitempty"`  // on each page of a print
 }
 
@@ -103,16 +103,6 @@ func (s Sheet) cells(l Line) []string {
 		}
 	}
 	return out
-}
-
-// head is the hash of the last row, "" when there is none.
-func (s Sheet) head() string {
-	for i := len(s.Rows) - 1; i >= 0; i-- {
-		if h := s.Rows[i].Hash; h != "" {
-			return h
-		}
-	}
-	return ""
 }
 
 // right reports whether cells of this kind stand to the right.

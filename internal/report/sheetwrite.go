@@ -119,7 +119,7 @@ type columnJSON struct {
 func (s Sheet) WriteJSON(w io.Writer) error {
 	j := sheetJSON{
 		Report: s.Name, Title: s.Title, Parent: s.Parent, Unit: s.Unit, Code: s.Code, AsOf: moment(s.AsOf),
-		Lines: append([]string{}, s.Lines...), Notes: append([]string{}, s.Notes...), Head: s.head(),
+		Lines: append([]string{}, s.Lines...), Notes: append([]string{}, s.Notes...), Head: s.Head,
 		Columns: make([]columnJSON, len(s.Columns)), Rows: make([]map[string]any, len(s.Rows)),
 	}
 	for i, c := range s.Columns {
@@ -187,7 +187,7 @@ func (s Sheet) WriteText(w io.Writer, opt TextOptions) error {
 	for _, n := range s.Notes {
 		out.WriteString(clean(n) + "\n")
 	}
-	if h := s.head(); h != "" {
+	if h := s.Head; h != "" {
 		out.WriteString("Mã băm của dòng cuối: " + h + "\n")
 	}
 	if err := out.Flush(); err != nil {

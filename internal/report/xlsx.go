@@ -192,8 +192,8 @@ func (s Sheet) notes() []string {
 	for _, n := range s.Notes {
 		out = append(out, clean(n))
 	}
-	if h := s.head(); h != "" {
-		out = append(out, "Mã băm SHA-256 của dòng cuối: "+h)
+	if h := s.Head; h != "" {
+		out = append(out, "Mã băm SHA-256 của dòng ghi sau cùng: "+h)
 	}
 	return out
 }
