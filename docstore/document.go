@@ -60,7 +60,19 @@ type Document struct {
 	QueueID     string
 	From        directory.AccountID // 0: from outside
 	Created     time.Time
+	State       DocumentState
 }
+
+// DocumentState says whether a document may still go to further units.
+type DocumentState string
+
+// The states of a document.
+const (
+	DocumentIssued   DocumentState = "issued"
+	DocumentFrozen   DocumentState = "frozen"   // its sender has asked for it back
+	DocumentRecalled DocumentState = "recalled" // every unit has given it back
+	DocumentReplaced DocumentState = "replaced" // its sender has sent another one in its place
+)
 
 // FileRole says what a file of a document is.
 type FileRole string
@@ -113,7 +125,24 @@ type Dispatch struct {
 	Peer          string // the other vanthu server it goes to or comes from, "" for none
 	Transfer      string // queue id at the sender's server, of one that crosses servers
 	Named         string // the address that the sender's server wrote, of one that came from a peer
+	Overlay       Overlay
+	ChangeOf      DispatchID // that this one is to take the place of, 0 for none
+	DueTier       DueTier    // who set Due, "" when nobody did
+	Asked         Place      // of the message that tells of the sender's request
 }
+
+func (d Dispatch) standing() standing { return standing{d.State, d.Overlay, d.Status} }
+
+// DueTier is who set a due time: who set it may change it, and who stands above.
+type DueTier string
+
+// The tiers, the lowest first.
+const (
+	DueDefault DueTier = "default" // the unit's rule
+	DueClerk   DueTier = "clerk"
+	DueLeader  DueTier = "leader"
+	DueIssuer  DueTier = "issuer" // the document itself
+)
 
 // Source is the surface through which something was done.
 type Source string
@@ -141,14 +170,6 @@ type StatusEvent struct {
 	Note     string
 	Journal  int64 // sequence number of its entry in the journal
 }
-
-// StatusUndone is the internal word for a registration that was taken back;
-// it never leaves this server as a code.
-const StatusUndone edoc.Status = "undone"
-
-// StatusDismissed is the internal word for mail that was taken for a document
-// and is none; no other server is told of it.
-const StatusDismissed edoc.Status = "dismissed"
 
 // In is a document that was accepted from a sender, with the units that it
 // was delivered to. Everything in it is already durable or becomes so with

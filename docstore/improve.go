@@ -144,7 +144,7 @@ const (
 	qImprove           = `
 UPDATE document SET year = $1, issued_us = $2, type_abbr = $3, type_name = $4, abstract = $5, signer = $6, urgency = $7, due_us = $8, evidence = $9
 WHERE id = $10`
-	qDispatchesDue  = `UPDATE dispatch SET due_us = $1 WHERE document_id = $2 AND kind = 'chinh' AND due_us = 0`
+	qDispatchesDue  = `UPDATE dispatch SET due_us = $1, due_tier = 'issuer' WHERE document_id = $2 AND kind = 'chinh' AND due_us = 0`
 	qInsertRelation = `
 INSERT INTO document_relation (document_id, kind, code, code_key, target_id) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (document_id, kind, code) DO UPDATE SET target_id = excluded.target_id`

@@ -109,6 +109,9 @@ func (s *Store) Intake(ctx context.Context, tx *sqldb.Tx, in In) (Result, error)
 	}
 	leaving := notSentYet(sent, in.Outside)
 	res.Resubmitted = again && len(fresh)+len(leaving) == 0
+	if again && !res.Resubmitted && doc.State != DocumentIssued {
+		return Result{}, errFrozen(doc)
+	}
 	added, err := s.addDispatches(ctx, tx, in, doc, fresh, now)
 	if err != nil {
 		return Result{}, err
@@ -179,7 +182,7 @@ func (s *Store) newDocument(in In, now time.Time) (Document, error) {
 		Year: rec.Year, Issued: rec.Issued, Type: edoc.DocType{Abbr: rec.Type.Abbr, Name: rec.Type.Name}, Abstract: rec.Abstract,
 		Urgency: rec.Urgency, Due: rec.Due, Level: rec.Level,
 		Message: in.Message, MailID: in.MailID, BodySHA256: in.BodySHA256, QueueID: in.QueueID,
-		From: in.From, Created: now,
+		From: in.From, Created: now, State: DocumentIssued,
 	}
 	if c := rec.Code; c != nil {
 		doc.Number, doc.Suffix, doc.Symbol, doc.Code = c.Number, c.Suffix, c.Symbol, c.String()
@@ -244,6 +247,9 @@ func (s *Store) addDispatches(
 		}
 		if d.Kind == KindMain {
 			d.Due = doc.Due // who only takes notice has no due date, edoc.md §4.12
+			if !d.Due.IsZero() {
+				d.DueTier = DueIssuer
+			}
 		}
 		var err error
 		if d.ULID, err = s.ulid(now); err != nil {
@@ -285,7 +291,7 @@ func placeholders(n, columns int) string {
 
 // insertDispatches inserts rows and sets their ids.
 func insertDispatches(ctx context.Context, tx *sqldb.Tx, list []Dispatch) error {
-	const columns = 19
+	const columns = 20
 	args := make([]any, 0, columns*len(list))
 	index := make(map[ULID]int, len(list))
 	for i, d := range list {
@@ -293,7 +299,7 @@ func insertDispatches(ctx context.Context, tx *sqldb.Tx, list []Dispatch) error 
 		args = append(args, string(d.ULID), int64(d.Document), int64(d.To), d.Address, string(d.Kind),
 			string(d.State), string(d.Status), d.ArrivalYear, d.ArrivalNumber, sqldb.Micros(d.Arrived),
 			sqldb.Micros(d.Registered), sqldb.Micros(d.Completed), sqldb.Micros(d.Due), d.Place.Mailbox, d.Place.UID,
-			sqldb.Micros(d.Updated), d.Peer, d.Transfer, d.Named)
+			sqldb.Micros(d.Updated), d.Peer, d.Transfer, d.Named, string(d.DueTier))
 	}
 	type made struct {
 		id   DispatchID
@@ -404,7 +410,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)`
 const (
 	qInsertDispatches = `
 INSERT INTO dispatch (ulid, document_id, to_unit, to_address, kind, state, status, arrival_year, arrival_number,
-  arrived_us, registered_us, completed_us, due_us, mailbox_id, uid, updated_us, peer, transfer, named)
+  arrived_us, registered_us, completed_us, due_us, mailbox_id, uid, updated_us, peer, transfer, named, due_tier)
 VALUES `
 	qReturningID = ` RETURNING id, ulid`
 )

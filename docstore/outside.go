@@ -159,8 +159,8 @@ func (s *Store) Report(ctx context.Context, tx *sqldb.Tx, rep Reported) (d Dispa
 	if rep.Source != "" {
 		ev.Source = rep.Source
 	}
-	before := d.State
-	if after := outsideNext(d.State, ev.Status); after != before && rep.Number > 0 && d.ArrivalNumber == 0 {
+	before := d.standing()
+	if after := before.outsideAfter(ev.Status); after.state != before.state && rep.Number > 0 && d.ArrivalNumber == 0 {
 		d.ArrivalNumber, d.ArrivalYear = rep.Number, rep.Year
 	}
 	if rep.Status == edoc.StatusRegistered && d.Registered.IsZero() {
@@ -175,7 +175,7 @@ func (s *Store) Report(ctx context.Context, tx *sqldb.Tx, rep Reported) (d Dispa
 	d, ev, err = s.outside(ctx, tx, d, ev, outsideData{
 		Report: rep.ID, Peer: rep.Peer, At: rep.At.UTC().Format(time.RFC3339Nano), Number: rep.Number, Unit: rep.Unit,
 	})
-	return d, ev, d.State != before, err
+	return d, ev, d.standing() != before, err
 }
 
 // outsideData is what the journal keeps of an event outside.
@@ -201,15 +201,12 @@ func (s *Store) outside(
 		return d, ev, err
 	}
 	now := s.time()
-	if next := outsideNext(d.State, ev.Status); next != d.State {
-		d.State = next
-		if ev.Status.Valid() {
-			d.Status = ev.Status
-		}
-	}
+	next := d.standing().outsideAfter(ev.Status)
+	d.State, d.Overlay, d.Status = next.state, next.overlay, next.status
 	d.Updated = now
 	if _, err := tx.Exec(ctx, qUpdateOutside, string(d.State), string(d.Status), d.ArrivalYear, d.ArrivalNumber,
-		sqldb.Micros(d.Arrived), sqldb.Micros(d.Registered), sqldb.Micros(d.Completed), sqldb.Micros(d.Updated), int64(d.ID)); err != nil {
+		sqldb.Micros(d.Arrived), sqldb.Micros(d.Registered), sqldb.Micros(d.Completed), sqldb.Micros(d.Updated),
+		string(d.Overlay), int64(d.ID)); err != nil {
 		return d, ev, fmt.Errorf("update a dispatch: %w", err)
 	}
 	ev.Dispatch, ev.At = d.ID, now
@@ -220,7 +217,60 @@ func (s *Store) outside(
 	if err != nil {
 		return d, ev, err
 	}
+	if e, changes := outsideEvent(ev.Status); changes {
+		if err := s.settleDocument(ctx, tx, ev.Actor, doc, e); err != nil {
+			return d, ev, err
+		}
+	}
 	return d, ev, s.touchTracking(ctx, tx, doc)
+}
+
+// outsideEvent gives the event of a status that changes what a recall got to.
+func outsideEvent(s edoc.Status) (Event, bool) {
+	switch s {
+	case edoc.StatusRecallRequested:
+		return EventRecall, true
+	case edoc.StatusChangeAccepted:
+		return EventAccept, true
+	case edoc.StatusChangeRefused:
+		return EventDecline, true
+	case StatusWithdrawn:
+		return EventWithdraw, true
+	case StatusReplaceAsked:
+		return EventReplace, true
+	}
+	return "", false
+}
+
+// asking is what a sender wants of a document that went to another server.
+type asking struct {
+	doc Document
+	d   Dispatch
+	act Act
+}
+
+// askOutside carries out what a sender does with a dispatch to another server.
+func (s *Store) askOutside(ctx context.Context, tx *sqldb.Tx, actor journal.Actor, a asking) (Dispatch, StatusEvent, error) {
+	var status edoc.Status
+	possible := a.d.State.Open()
+	switch a.act.Event {
+	case EventRecall:
+		status, possible = edoc.StatusRecallRequested, possible && a.d.State != StateQueued && a.d.Overlay != OverlayRecall
+	case EventUpdate:
+		status, possible = StatusUpdateAsked, possible && a.d.State != StateQueued && a.d.Overlay == OverlayNone
+	case EventReplace:
+		status, possible = StatusReplaceAsked, possible && a.d.State != StateQueued && a.d.Overlay == OverlayNone
+	case EventWithdraw:
+		status, possible = StatusWithdrawn, a.d.State == StateQueued
+	case EventExpire:
+		status, possible = StatusExpired, a.d.State == StateQueued || a.d.State == StateSent
+	default:
+		possible = false
+	}
+	if !possible {
+		return a.d, StatusEvent{}, errState(a.doc, a.d, a.act.Event)
+	}
+	return s.outside(ctx, tx, a.d, StatusEvent{Status: status, Actor: actor, Source: a.act.Source, Note: a.act.Note}, outsideData{})
 }
 
 // rank orders the states of a dispatch to another server. edoc.md §4.3.
@@ -242,63 +292,81 @@ func (s State) rank() int {
 	return 0
 }
 
-// ended reports whether nothing moves a dispatch to another server any more.
-func (s State) ended() bool {
-	switch s {
-	case StateRefused, StateRecalled, StateFailed, StateExpired, StateWithdrawn:
-		return true
-	}
-	return false
-}
-
-// outsideNext gives the state of a dispatch to another server after an event:
-// the further one of both, since reports may come in any order.
-func outsideNext(now State, status edoc.Status) State {
-	if now.ended() {
-		return now
+// outsideAfter gives where a dispatch to another server stands after an event:
+// the further state of both, since reports may come in any order.
+func (s standing) outsideAfter(status edoc.Status) standing {
+	if !s.state.Open() {
+		return s
 	}
 	next := StateOf(status)
 	switch status {
 	case StatusFailed, StatusExpired:
-		if now.rank() >= StateArrived.rank() { // it is there, whatever the queue believes
-			return now
+		if s.state.rank() < StateArrived.rank() { // else it is there, whatever the queue believes
+			s.state, s.overlay = State(status), OverlayNone
 		}
-		return State(status)
+		return s
+	case StatusWithdrawn:
+		if s.state == StateQueued {
+			s.state, s.overlay = StateWithdrawn, OverlayNone
+		}
+		return s
 	case edoc.StatusRefused:
-		return StateRefused
+		return standing{StateRefused, OverlayNone, status}
+	case edoc.StatusRecallRequested:
+		s.overlay = OverlayRecall
+		return s
+	case StatusUpdateAsked:
+		s.overlay = OverlayUpdate
+		return s
+	case StatusReplaceAsked:
+		s.overlay = OverlayReplace
+		return s
+	case edoc.StatusChangeAccepted:
+		switch s.overlay {
+		case OverlayRecall:
+			return standing{StateRecalled, OverlayNone, status}
+		case OverlayUpdate, OverlayReplace:
+			return standing{StateReplaced, OverlayNone, status}
+		case OverlayNone:
+		}
+		return s
+	case edoc.StatusChangeRefused:
+		s.overlay = OverlayNone
+		return s
 	case StatusSent:
 		next = StateSent
-	case edoc.StatusRecallRequested, edoc.StatusChangeAccepted, edoc.StatusChangeRefused:
-		return now // not kept of other servers yet
 	default:
 		if !status.Valid() {
-			return now
+			return s
 		}
 	}
-	if next.rank() > now.rank() {
-		return next
+	if next.rank() > s.state.rank() {
+		s.state = next
+		if status.Valid() {
+			s.status = status
+		}
 	}
-	return now
+	return s
 }
 
 // verifyOutside replays the events of a dispatch to another server.
 func verifyOutside(d Dispatch, events []StatusEvent) error {
-	state, status := StateQueued, edoc.Status("")
+	s := standing{state: StateQueued}
 	for _, e := range events {
-		if next := outsideNext(state, e.Status); next != state {
-			state = next
-			if e.Status.Valid() {
-				status = e.Status
-			}
-		}
+		s = s.outsideAfter(e.Status)
 	}
-	if d.State != state || d.Status != status {
-		return &Wrong{
-			"dispatch", fmt.Sprintf("%d (%s)", d.ID, d.ULID), fmt.Sprintf("state %s, status %s by its events", state, status),
-			fmt.Sprintf("state %s, status %s", d.State, d.Status),
-		}
+	if d.standing() != s {
+		return wrongStanding(d, s)
 	}
 	return nil
+}
+
+// wrongStanding tells that a dispatch is not where its events lead.
+func wrongStanding(d Dispatch, want standing) *Wrong {
+	text := func(s standing) string {
+		return fmt.Sprintf("state %s, status %s, request %q", s.state, s.status, string(s.overlay))
+	}
+	return &Wrong{"dispatch", fmt.Sprintf("%d (%s)", d.ID, d.ULID), text(want) + " by its events", text(d.standing())}
 }
 
 // clipNote keeps a text from another server within the bounds of a note.
@@ -317,5 +385,5 @@ SELECT ` + dispatchColumns + ` FROM dispatch WHERE transfer = $1 AND transfer <>
 
 const qUpdateOutside = `
 UPDATE dispatch SET state = $1, status = $2, arrival_year = $3, arrival_number = $4, arrived_us = $5, registered_us = $6,
-  completed_us = $7, updated_us = $8
-WHERE id = $9`
+  completed_us = $7, updated_us = $8, overlay = $9
+WHERE id = $10`

@@ -25,10 +25,11 @@ var (
 
 const documentColumns = `id, ulid, edxml_id, issuer_unit, issuer_name, number, suffix, symbol, code, year,
   issued_us, type_abbr, type_name, abstract, urgency, due_us, level, duplicate_of,
-  message_id, mail_id, body_sha256, queue_id, from_account, created_us`
+  message_id, mail_id, body_sha256, queue_id, from_account, created_us, state`
 
 const dispatchColumns = `id, ulid, document_id, to_unit, to_address, kind, state, status, arrival_year, arrival_number,
-  arrived_us, registered_us, completed_us, due_us, mailbox_id, uid, updated_us, peer, transfer, named`
+  arrived_us, registered_us, completed_us, due_us, mailbox_id, uid, updated_us, peer, transfer, named,
+  overlay, change_of, due_tier, asked_mailbox_id, asked_uid`
 
 const eventColumns = `id, dispatch_id, status, at_us, actor, source, reason, note, journal_seq`
 
@@ -42,7 +43,10 @@ SELECT role, name, media_type, size, sha256 FROM document_file WHERE document_id
 	qDispatchByID    = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE id = $1`
 	qDispatchByULID  = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE ulid = $1`
 	qDispatchByPlace = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE mailbox_id = $1 AND uid = $2 AND mailbox_id <> 0`
-	qDispatches      = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE document_id = $1 ORDER BY id`
+	qDispatchByAsked = `SELECT ` + dispatchColumns + ` FROM dispatch
+WHERE asked_mailbox_id = $1 AND asked_uid = $2 AND asked_mailbox_id <> 0`
+	qSuccessor  = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE change_of = $1 AND change_of <> 0 ORDER BY id DESC LIMIT 1`
+	qDispatches = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE document_id = $1 ORDER BY id`
 	qEvents          = `SELECT ` + eventColumns + ` FROM status_event WHERE dispatch_id = $1 ORDER BY id`
 	qDocumentEvents  = `
 SELECT e.id, e.dispatch_id, e.status, e.at_us, e.actor, e.source, e.reason, e.note, e.journal_seq
@@ -157,6 +161,18 @@ func DispatchByPlace(ctx context.Context, r sqldb.Reader, p Place) (Dispatch, er
 	return oneDispatch(r.QueryRow(ctx, qDispatchByPlace, p.Mailbox, p.UID))
 }
 
+// DispatchByAsked returns the dispatch about which its sender asks by the
+// message that lies there, or [ErrNoDispatch].
+func DispatchByAsked(ctx context.Context, r sqldb.Reader, p Place) (Dispatch, error) {
+	return oneDispatch(r.QueryRow(ctx, qDispatchByAsked, p.Mailbox, p.UID))
+}
+
+// Successor returns the dispatch that is to take the place of another one, or
+// [ErrNoDispatch].
+func Successor(ctx context.Context, r sqldb.Reader, old DispatchID) (Dispatch, error) {
+	return oneDispatch(r.QueryRow(ctx, qSuccessor, int64(old)))
+}
+
 // Dispatches returns the dispatches of a document in the order of its
 // recipients.
 func Dispatches(ctx context.Context, r sqldb.Reader, doc DocumentID) ([]Dispatch, error) {
@@ -234,7 +250,7 @@ func scanDocument(r row) (Document, error) {
 	var hash []byte
 	err := r.Scan(&d.ID, &d.ULID, &d.EdXMLID, &d.Issuer, &d.IssuerName, &d.Number, &d.Suffix, &d.Symbol, &d.Code,
 		&d.Year, &issued, &d.Type.Abbr, &d.Type.Name, &d.Abstract, &d.Urgency, &due, &d.Level, &d.DuplicateOf,
-		&d.Message, &d.MailID, &hash, &d.QueueID, &d.From, &created)
+		&d.Message, &d.MailID, &hash, &d.QueueID, &d.From, &created, &d.State)
 	if err != nil {
 		return Document{}, err
 	}
@@ -259,7 +275,7 @@ func scanDispatch(r row) (Dispatch, error) {
 	var arrived, registered, completed, due, updated int64
 	err := r.Scan(&d.ID, &d.ULID, &d.Document, &d.To, &d.Address, &d.Kind, &d.State, &d.Status, &d.ArrivalYear,
 		&d.ArrivalNumber, &arrived, &registered, &completed, &due, &d.Place.Mailbox, &d.Place.UID, &updated,
-		&d.Peer, &d.Transfer, &d.Named)
+		&d.Peer, &d.Transfer, &d.Named, &d.Overlay, &d.ChangeOf, &d.DueTier, &d.Asked.Mailbox, &d.Asked.UID)
 	d.Arrived, d.Registered, d.Completed = sqldb.Time(arrived), sqldb.Time(registered), sqldb.Time(completed)
 	d.Due, d.Updated = sqldb.Time(due), sqldb.Time(updated)
 	return d, err

@@ -24,13 +24,14 @@ const (
 	StateExpired     State = "expired"     // was not delivered in time
 	StateWithdrawn   State = "withdrawn"   // by the sender, before it was delivered
 	StateQuarantined State = "quarantined" // held by the security officer
+	StateReplaced    State = "replaced"    // the unit took another document of the sender's in its place (15)
 )
 
 // States returns all states, in the order of a dispatch's life.
 func States() []State {
 	return []State{
 		StateQueued, StateSent, StateArrived, StateRegistered, StateAssigned, StateProcessing, StateCompleted,
-		StateRefused, StateRecalled, StateFailed, StateExpired, StateWithdrawn, StateQuarantined,
+		StateRefused, StateRecalled, StateFailed, StateExpired, StateWithdrawn, StateQuarantined, StateReplaced,
 	}
 }
 
@@ -66,6 +67,8 @@ func (s State) Name() string {
 		return "đã rút lại"
 	case StateQuarantined:
 		return "tạm giữ"
+	case StateReplaced:
+		return "đã được thay thế"
 	}
 	return string(s)
 }
@@ -90,100 +93,37 @@ func StateOf(s edoc.Status) State {
 	return StateArrived
 }
 
-// Event is what moves a dispatch from one state to another.
-type Event string
+// Open reports whether something can still happen to a dispatch in state s.
+func (s State) Open() bool {
+	switch s {
+	case StateRefused, StateRecalled, StateFailed, StateExpired, StateWithdrawn, StateReplaced:
+		return false
+	}
+	return true
+}
 
-// The events that [Store.Transition] carries out.
+// Overlay is a request of the sender's that lies over the state of a dispatch
+// until the recipient's clerk answers it. edoc.md §4.3.
+type Overlay string
+
+// The overlays.
 const (
-	EventRegister Event = "register" // enter in the register, 03
-	EventRefuse   Event = "refuse"   // send back with a reason, 02
-	EventStart    Event = "start"    // begin to work on it, 05
-	EventComplete Event = "complete" // finish, 06
-	EventUndo     Event = "undo"     // take a registration back, within UndoLimit
-	EventDismiss  Event = "dismiss"  // say that mail which was taken for a document (level L2) is none
+	OverlayNone    Overlay = ""
+	OverlayRecall  Overlay = "recall_requested" // to give it back (13)
+	OverlayUpdate  Overlay = "update_pending"   // to take another version of it
+	OverlayReplace Overlay = "replace_pending"  // to take another document in its place
 )
 
-// The other events of the state machine.
-const (
-	eventDeliver    Event = "deliver" // done by Intake
-	eventWithdraw   Event = "withdraw"
-	eventRelay      Event = "relay"
-	eventFail       Event = "fail"
-	eventExpire     Event = "expire"
-	eventQuarantine Event = "quarantine"
-	eventRelease    Event = "release"
-	eventDrop       Event = "drop"
-	eventAssign     Event = "assign"
-	eventReassign   Event = "reassign"
-	eventReturn     Event = "return"
-	eventReopen     Event = "reopen"
-	eventRecall     Event = "recall"
-)
-
-// Performable reports whether Transition carries e out.
-func (e Event) Performable() bool {
-	switch e {
-	case EventRegister, EventRefuse, EventStart, EventComplete, EventUndo, EventDismiss:
-		return true
+// Name gives the Vietnamese name, as sentences use it; "" for none.
+func (o Overlay) Name() string {
+	switch o {
+	case OverlayRecall:
+		return "bên gửi đề nghị thu hồi"
+	case OverlayUpdate:
+		return "bên gửi đề nghị cập nhật"
+	case OverlayReplace:
+		return "bên gửi đề nghị thay thế"
+	case OverlayNone:
 	}
-	return false
-}
-
-// A rule is one arrow of the state machine. An empty status is not told to
-// anybody.
-type rule struct {
-	event  Event
-	from   []State
-	to     State
-	status edoc.Status
-}
-
-// rules is the whole state machine, edoc.md §4.3, rows 2–18. The overlay of a
-// recall request (13, 16) lies over a state and is no state.
-func rules() []rule {
-	return []rule{
-		{eventWithdraw, []State{StateQueued}, StateWithdrawn, ""},
-		{eventDeliver, []State{StateQueued}, StateArrived, edoc.StatusArrived},
-		{eventRelay, []State{StateQueued}, StateSent, ""},
-		{eventFail, []State{StateQueued, StateSent}, StateFailed, ""},
-		{eventExpire, []State{StateQueued, StateSent}, StateExpired, ""},
-		{EventRegister, []State{StateArrived}, StateRegistered, edoc.StatusRegistered},
-		{EventRefuse, []State{StateArrived}, StateRefused, edoc.StatusRefused},
-		{EventUndo, []State{StateRegistered}, StateArrived, StatusUndone},
-		{EventDismiss, []State{StateArrived}, StateWithdrawn, StatusDismissed},
-		{eventQuarantine, []State{StateArrived}, StateQuarantined, ""},
-		{eventRelease, []State{StateQuarantined}, StateArrived, edoc.StatusArrived},
-		{eventDrop, []State{StateQuarantined}, StateRefused, edoc.StatusRefused},
-		{eventAssign, []State{StateRegistered}, StateAssigned, edoc.StatusAssigned},
-		{eventReassign, []State{StateAssigned}, StateAssigned, edoc.StatusAssigned},
-		{eventReturn, []State{StateAssigned}, StateRegistered, ""},
-		{EventStart, []State{StateRegistered, StateAssigned}, StateProcessing, edoc.StatusProcessing},
-		{
-			EventComplete, []State{StateRegistered, StateAssigned, StateProcessing}, StateCompleted,
-			edoc.StatusCompleted,
-		},
-		{eventReopen, []State{StateCompleted}, StateProcessing, edoc.StatusProcessing},
-		{
-			eventRecall,
-			[]State{StateArrived, StateRegistered, StateAssigned, StateProcessing, StateCompleted},
-			StateRecalled, edoc.StatusChangeAccepted,
-		},
-	}
-}
-
-// ruleFor gives the rule of an event.
-func ruleFor(e Event) (rule, bool) {
-	for _, r := range rules() {
-		if r.event == e {
-			return r, true
-		}
-	}
-	return rule{}, false
-}
-
-// May reports whether e is possible for a dispatch in state s, leaving aside
-// who asks and the guards that need more than the state.
-func May(s State, e Event) bool {
-	r, ok := ruleFor(e)
-	return ok && e.Performable() && slices.Contains(r.from, s)
+	return ""
 }

@@ -2,9 +2,10 @@ package docstore
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -25,28 +26,32 @@ const MaxNote = 500
 // An Act is one thing somebody does to a dispatch.
 type Act struct {
 	Event     Event
-	Reason    edoc.RefuseReason // of a refusal: compulsory
-	Note      string            // free text of at most MaxNote characters; at least 10 when Reason is [edoc.ReasonOther]
+	Reason    edoc.RefuseReason // of a refusal, a quarantine and what ends one: compulsory
+	Note      string            // free text of at most MaxNote characters
 	Late      bool              // of an undo: a clerk strikes the entry through for good reason, at any time; Note says why
 	Recipient string            // of a registration: column "Đơn vị hoặc người nhận", may be empty
 	Source    Source
+	Assign    []Assignee // of assign and reassign: all who work on it from now on
+	Due       time.Time  // of extend, assign and reassign: until when; zero leaves it
+	Tier      DueTier    // of an act that sets Due: who sets it
+	Destroyed [32]byte   // of an accepted recall: hash of the message that is destroyed
 }
 
 // Transition carries act out on a dispatch: it moves the state, allocates or
-// voids the arrival number, adds the status event and its journal entry, and
-// has the sender's tracking message renewed.
+// voids the arrival number, keeps who works on it, adds the status event and
+// its journal entry, and has the sender's tracking message renewed.
 //
 // It checks everything before it changes anything, so that after an error of
-// kind fault.Conflict, fault.Invalid or fault.NotFound nothing of this
-// dispatch was touched and the transaction may go on. fault.Conflict means
+// kind fault.Conflict, fault.Invalid, fault.Denied or fault.NotFound nothing of
+// this dispatch was touched and the transaction may go on. fault.Conflict means
 // that the state, the time or the actor does not allow the act; the sentence
 // names the present state. Whether actor has the role for it is the caller's
-// to check.
+// to check. A dispatch to another server knows only what its sender does:
+// recall, update, replace, withdraw and expire.
 func (s *Store) Transition(
 	ctx context.Context, tx *sqldb.Tx, actor journal.Actor, id DispatchID, act Act,
 ) (Dispatch, StatusEvent, error) {
-	r, ok := ruleFor(act.Event)
-	if !ok || !act.Event.Performable() {
+	if !act.Event.Performable() {
 		return Dispatch{}, StatusEvent{}, fault.New(fault.Invalid, fault.Text{
 			EN: "no such act on a document", VI: "không có thao tác này trên văn bản",
 		})
@@ -62,38 +67,59 @@ func (s *Store) Transition(
 	if err != nil {
 		return Dispatch{}, StatusEvent{}, err
 	}
-	if !slices.Contains(r.from, d.State) {
+	if d.To == 0 {
+		return s.askOutside(ctx, tx, actor, asking{doc, d, act})
+	}
+	r, ok := ruleFor(act.Event, d.standing())
+	if !ok {
 		return Dispatch{}, StatusEvent{}, errState(doc, d, act.Event)
 	}
 
-	now := s.time()
-	c := change{store: s, tx: tx, actor: actor, act: act, doc: doc, now: now}
-	switch act.Event {
-	case EventRegister:
-		err = c.register(ctx, &d)
-	case EventUndo:
-		err = c.undo(ctx, &d)
-	case EventComplete:
-		d.Completed = now
-	case EventDismiss:
-		err = dismissible(doc)
-	}
-	if err != nil {
+	c := change{store: s, tx: tx, actor: actor, act: act, doc: doc, now: s.time()}
+	if r, err = c.carry(ctx, &d, r); err != nil {
 		return Dispatch{}, StatusEvent{}, err
 	}
-	d.State, d.Status, d.Updated = r.to, r.status, now
-	if act.Event == EventUndo {
-		d.Status = edoc.StatusArrived
-	}
+	next := r.apply(d.standing())
+	d.State, d.Overlay, d.Status, d.Updated = next.state, next.overlay, next.status, c.now
 	if _, err := tx.Exec(ctx, qUpdateDispatch, string(d.State), string(d.Status), d.ArrivalYear, d.ArrivalNumber,
-		sqldb.Micros(d.Registered), sqldb.Micros(d.Completed), sqldb.Micros(d.Updated), int64(d.ID)); err != nil {
+		sqldb.Micros(d.Registered), sqldb.Micros(d.Completed), sqldb.Micros(d.Updated), string(d.Overlay),
+		sqldb.Micros(d.Due), string(d.DueTier), int64(d.ID)); err != nil {
 		return Dispatch{}, StatusEvent{}, fmt.Errorf("update a dispatch: %w", err)
 	}
 	ev, err := c.record(ctx, d, r.status)
 	if err != nil {
 		return Dispatch{}, StatusEvent{}, err
 	}
+	if err := s.settleDocument(ctx, tx, actor, doc, act.Event); err != nil {
+		return Dispatch{}, StatusEvent{}, err
+	}
 	return d, ev, s.touchTracking(ctx, tx, doc)
+}
+
+// carry does what an event means besides the new state, and gives the rule that
+// holds: the first of two approvals moves nothing.
+func (c *change) carry(ctx context.Context, d *Dispatch, r rule) (rule, error) {
+	switch c.act.Event {
+	case EventRegister:
+		return r, c.register(ctx, d)
+	case EventUndo:
+		return r, c.undo(ctx, d)
+	case EventComplete:
+		d.Completed = c.now
+	case EventReopen:
+		d.Completed = time.Time{}
+	case EventDismiss:
+		return r, dismissible(c.doc)
+	case EventAssign, EventReassign:
+		return r, c.assign(ctx, d)
+	case EventReturn:
+		return r, c.store.setAssignees(ctx, c.tx, d.ID, nil)
+	case EventExtend:
+		return r, c.extend(d)
+	case EventRelease:
+		return c.release(ctx, *d, r)
+	}
+	return r, nil
 }
 
 // SetPlace records where the message of a dispatch lies now.
@@ -108,6 +134,15 @@ func (s *Store) SetPlace(ctx context.Context, tx *sqldb.Tx, id DispatchID, p Pla
 	return nil
 }
 
+// SetAsked records where the message lies that tells of the sender's request;
+// the zero Place says that there is none any more.
+func (s *Store) SetAsked(ctx context.Context, tx *sqldb.Tx, id DispatchID, p Place) error {
+	if _, err := tx.Exec(ctx, qSetAsked, p.Mailbox, p.UID, int64(id)); err != nil {
+		return fmt.Errorf("record the place of a request: %w", err)
+	}
+	return nil
+}
+
 // check looks at what an act says of itself.
 func (a Act) check() error {
 	if !utf8.ValidString(a.Note) || utf8.RuneCountInString(a.Note) > MaxNote {
@@ -116,12 +151,22 @@ func (a Act) check() error {
 			VI: fmt.Sprintf("ghi chú dài quá %d ký tự", MaxNote),
 		})
 	}
-	if a.Event == EventUndo && a.Late {
-		return checkReason(a.Note)
+	switch a.Event {
+	case EventRefuse, EventDrop, EventQuarantine:
+		return a.checkReason()
+	case EventUndo:
+		if a.Late {
+			return checkReason(a.Note)
+		}
+	case EventReturn:
+		return needNote(a.Note, edoc.MinReasonRunes)
+	case EventReopen, EventRecall, EventDecline, EventExtend:
+		return needNote(a.Note, 1)
 	}
-	if a.Event != EventRefuse {
-		return nil
-	}
+	return nil
+}
+
+func (a Act) checkReason() error {
 	if !a.Reason.Valid() {
 		return fault.New(fault.Invalid, fault.Text{
 			EN: "a refusal needs one of the reasons of the list",
@@ -135,6 +180,16 @@ func (a Act) check() error {
 		})
 	}
 	return nil
+}
+
+func needNote(note string, least int) error {
+	if utf8.RuneCountInString(strings.TrimSpace(note)) >= least {
+		return nil
+	}
+	return fault.New(fault.Invalid, fault.Text{
+		EN: fmt.Sprintf("this needs a reason of at least %d characters", least),
+		VI: fmt.Sprintf("phải ghi rõ lý do, ít nhất %d ký tự", least),
+	})
 }
 
 // change is one Transition under way, past its checks of state.
@@ -153,15 +208,31 @@ func (c *change) record(ctx context.Context, d Dispatch, status edoc.Status) (St
 		Dispatch: d.ID, Status: status, At: c.now, Actor: c.actor, Source: c.act.Source,
 		Reason: c.act.Reason, Note: c.act.Note,
 	}
-	if c.act.Event != EventRefuse {
+	switch c.act.Event {
+	case EventRefuse, EventDrop, EventQuarantine:
+	default:
 		ev.Reason = ""
+	}
+	data := changeData{
+		Document: c.doc.ULID, Dispatch: d.ULID, Code: c.doc.Code, Issuer: c.doc.Issuer, State: d.State,
+		Overlay: d.Overlay, Year: d.ArrivalYear, Number: d.ArrivalNumber, Reason: ev.Reason, Source: ev.Source,
+	}
+	switch c.act.Event {
+	case EventAssign, EventReassign:
+		for _, a := range c.act.Assign {
+			data.Assigned = append(data.Assigned, assignedData{a.Account, a.Role})
+		}
+		data.Due = dueText(d.Due)
+	case EventExtend:
+		data.Due = dueText(d.Due)
+	case EventAccept:
+		if c.act.Destroyed != ([32]byte{}) {
+			data.Destroyed = hex.EncodeToString(c.act.Destroyed[:])
+		}
 	}
 	return addEvent(ctx, c.tx, ev, journal.Event{
 		At: c.now, Type: journalType(c.act.Event), Actor: c.actor, Subject: string(c.doc.ULID), Unit: int64(d.To),
-		Data: changeData{
-			Document: c.doc.ULID, Dispatch: d.ULID, Code: c.doc.Code, Issuer: c.doc.Issuer, State: d.State,
-			Year: d.ArrivalYear, Number: d.ArrivalNumber, Reason: ev.Reason, Source: ev.Source,
-		},
+		Data: data,
 	})
 }
 
@@ -194,15 +265,31 @@ func errJournal(err error) error {
 
 // changeData is the evidence of an act: ids and states, no free text.
 type changeData struct {
-	Document ULID              `json:"document"`
-	Dispatch ULID              `json:"dispatch"`
-	Code     string            `json:"code"`
-	Issuer   directory.UnitID  `json:"issuer"`
-	State    State             `json:"state"`
-	Year     int               `json:"arrival_year,omitempty"`
-	Number   int               `json:"arrival_number,omitempty"`
-	Reason   edoc.RefuseReason `json:"reason,omitempty"`
-	Source   Source            `json:"source"`
+	Document  ULID              `json:"document"`
+	Dispatch  ULID              `json:"dispatch"`
+	Code      string            `json:"code"`
+	Issuer    directory.UnitID  `json:"issuer"`
+	State     State             `json:"state"`
+	Overlay   Overlay           `json:"overlay,omitempty"`
+	Year      int               `json:"arrival_year,omitempty"`
+	Number    int               `json:"arrival_number,omitempty"`
+	Reason    edoc.RefuseReason `json:"reason,omitempty"`
+	Assigned  []assignedData    `json:"assigned,omitempty"`
+	Due       string            `json:"due,omitempty"`
+	Destroyed string            `json:"destroyed_sha256,omitempty"` // of the message that is no longer here
+	Source    Source            `json:"source"`
+}
+
+type assignedData struct {
+	Account directory.AccountID `json:"account"`
+	Role    AssigneeRole        `json:"role"`
+}
+
+func dueText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 // journalType names the journal entry of an event.
@@ -220,6 +307,34 @@ func journalType(e Event) string {
 		return "doc.registration_undone"
 	case EventDismiss:
 		return "doc.dismissed"
+	case EventAssign, EventReassign:
+		return "doc.assigned"
+	case EventReturn:
+		return "doc.returned"
+	case EventReopen:
+		return "doc.reopened"
+	case EventExtend:
+		return "doc.due_changed"
+	case EventRecall:
+		return "doc.recall_requested"
+	case EventUpdate:
+		return "doc.update_requested"
+	case EventReplace:
+		return "doc.replace_requested"
+	case EventAccept:
+		return "doc.change_accepted"
+	case EventDecline:
+		return "doc.change_refused"
+	case EventQuarantine:
+		return "doc.quarantined"
+	case EventRelease:
+		return "doc.released"
+	case EventDrop:
+		return "doc.dropped"
+	case EventWithdraw:
+		return "doc.withdrawn"
+	case EventExpire:
+		return "doc.expired"
 	}
 	return "doc." + string(e)
 }
@@ -276,36 +391,71 @@ func errState(doc Document, d Dispatch, e Event) error {
 	if name == "" {
 		name = string(d.ULID)
 	}
-	en, vi := "", ""
-	switch e {
-	case EventRegister:
-		en, vi = "it cannot be registered", "không vào sổ được"
-	case EventRefuse:
-		en, vi = "it cannot be refused", "không từ chối được"
-	case EventStart:
-		en, vi = "work on it cannot begin", "không chuyển sang xử lý được"
-	case EventComplete:
-		en, vi = "it cannot be completed", "không hoàn thành được"
-	case EventDismiss:
-		en, vi = "it cannot be taken for ordinary mail any more", "không thể coi là thư thường nữa"
-	case EventUndo:
-		en, vi = "there is no registration to take back", "không có lần vào sổ nào để hoàn tác"
+	what := cannot(e)
+	if d.Overlay == OverlayRecall {
+		return fault.New(fault.Conflict, fault.Text{
+			EN: fmt.Sprintf("the sender of document %s wants it back: accept or decline that first", name),
+			VI: fmt.Sprintf("bên gửi đang đề nghị thu hồi văn bản %s: hãy trả lời đồng ý hoặc không đồng ý trước", name),
+		})
 	}
 	number := ""
 	if d.ArrivalNumber != 0 {
 		number = fmt.Sprintf(", số đến %d", d.ArrivalNumber)
 	}
 	return fault.New(fault.Conflict, fault.Text{
-		EN: fmt.Sprintf("document %s is in state %s: %s", name, d.State, en),
-		VI: fmt.Sprintf("văn bản %s đang ở trạng thái %s%s: %s", name, d.State.Name(), number, vi),
+		EN: fmt.Sprintf("document %s is in state %s: %s", name, d.State, what.EN),
+		VI: fmt.Sprintf("văn bản %s đang ở trạng thái %s%s: %s", name, d.State.Name(), number, what.VI),
 	})
+}
+
+// cannot says what the state of a dispatch does not allow.
+func cannot(e Event) fault.Text {
+	switch e {
+	case EventRegister:
+		return fault.Text{EN: "it cannot be registered", VI: "không vào sổ được"}
+	case EventRefuse:
+		return fault.Text{EN: "it cannot be refused", VI: "không từ chối được"}
+	case EventStart:
+		return fault.Text{EN: "work on it cannot begin", VI: "không chuyển sang xử lý được"}
+	case EventComplete:
+		return fault.Text{EN: "it cannot be completed", VI: "không hoàn thành được"}
+	case EventDismiss:
+		return fault.Text{EN: "it cannot be taken for ordinary mail any more", VI: "không thể coi là thư thường nữa"}
+	case EventUndo:
+		return fault.Text{EN: "there is no registration to take back", VI: "không có lần vào sổ nào để hoàn tác"}
+	case EventAssign:
+		return fault.Text{EN: "it cannot be assigned", VI: "không phân công được"}
+	case EventReassign:
+		return fault.Text{EN: "nobody works on it yet who could be replaced", VI: "chưa phân công nên không phân công lại được"}
+	case EventReturn:
+		return fault.Text{EN: "there is nothing to hand back", VI: "không chuyển lại được"}
+	case EventReopen:
+		return fault.Text{EN: "it is not completed", VI: "chưa hoàn thành nên không mở lại được"}
+	case EventExtend:
+		return fault.Text{EN: "its due time cannot be changed", VI: "không đổi được hạn xử lý"}
+	case EventRecall, EventUpdate, EventReplace:
+		return fault.Text{EN: "its sender cannot change or recall it", VI: "không thu hồi, cập nhật, thay thế được"}
+	case EventAccept, EventDecline:
+		return fault.Text{EN: "its sender asks for nothing", VI: "không có đề nghị nào của bên gửi chờ trả lời"}
+	case EventQuarantine:
+		return fault.Text{EN: "it cannot be put into quarantine", VI: "không tạm giữ được"}
+	case EventRelease, EventDrop:
+		return fault.Text{EN: "it is not in quarantine", VI: "không ở trạng thái tạm giữ"}
+	case EventWithdraw:
+		return fault.Text{EN: "it has left already", VI: "đã chuyển đi nên không rút lại được"}
+	case EventExpire:
+		return fault.Text{EN: "it does not wait to be delivered", VI: "không chờ chuyển"}
+	}
+	return fault.Text{EN: "this cannot be done", VI: "không thực hiện được"}
 }
 
 const qUpdateDispatch = `
 UPDATE dispatch SET state = $1, status = $2, arrival_year = $3, arrival_number = $4, registered_us = $5,
-  completed_us = $6, updated_us = $7
-WHERE id = $8`
+  completed_us = $6, updated_us = $7, overlay = $8, due_us = $9, due_tier = $10
+WHERE id = $11`
 
 const qInsertEvent = qInsertEvents + `($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`
+
+const qSetAsked = `UPDATE dispatch SET asked_mailbox_id = $1, asked_uid = $2 WHERE id = $3`
 
 const qSetPlace = `UPDATE dispatch SET mailbox_id = $1, uid = $2 WHERE id = $3`

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"vanthu/internal/edoc"
 	"vanthu/internal/sqldb"
 )
 
@@ -63,6 +62,7 @@ func verifyOrphans(ctx context.Context, r sqldb.Reader, _ *Report) error {
 		{"status event", qEventWithoutEntry, "its entry in the journal", "none"},
 		{"register entry of dispatch", qEntryWithoutDispatch, "a dispatch of its document", "none"},
 		{"register entry of document", qEntryWithoutDocument, "a document of that unit", "none"},
+		{"dispatch", qWithoutLead, "exactly one person in charge", "another number"},
 	} {
 		var id int64
 		err := r.QueryRow(ctx, c.query).Scan(&id)
@@ -122,26 +122,19 @@ func verifyDispatch(d Dispatch, events []StatusEvent, entries []bound) error {
 		return verifyOutside(d, events)
 	}
 	key := fmt.Sprintf("%d (%s)", d.ID, d.ULID)
-	state := StateQueued
-	status := edoc.Status("")
+	s := standing{state: StateQueued}
 	for _, e := range events {
-		r, ok := ruleBetween(state, e.Status)
+		next, ok := s.after(e.Status)
 		if !ok {
 			return &Wrong{
-				"dispatch", key, fmt.Sprintf("a status possible in state %s", state),
+				"dispatch", key, fmt.Sprintf("a status possible in state %s", s.state),
 				fmt.Sprintf("status %s in event %d", e.Status, e.ID),
 			}
 		}
-		state, status = r.to, r.status
-		if r.event == EventUndo {
-			status = edoc.StatusArrived
-		}
+		s = next
 	}
-	if d.State != state || d.Status != status {
-		return &Wrong{
-			"dispatch", key, fmt.Sprintf("state %s, status %s by its events", state, status),
-			fmt.Sprintf("state %s, status %s", d.State, d.Status),
-		}
+	if d.standing() != s {
+		return wrongStanding(d, s)
 	}
 	var valid []bound
 	for _, e := range entries {
@@ -161,7 +154,7 @@ func verifyDispatch(d Dispatch, events []StatusEvent, entries []bound) error {
 			"dispatch", key, fmt.Sprintf("one valid register entry, number %d of %d", d.ArrivalNumber, d.ArrivalYear),
 			fmt.Sprintf("%d", len(valid)),
 		}
-	case isRegistered(d.State) != (d.ArrivalNumber != 0):
+	case numbered(d.State) != (d.ArrivalNumber != 0) && d.State != StateRecalled && d.State != StateReplaced:
 		return &Wrong{
 			"dispatch", key, fmt.Sprintf("a number that fits state %s", d.State),
 			fmt.Sprintf("number %d", d.ArrivalNumber),
@@ -170,20 +163,10 @@ func verifyDispatch(d Dispatch, events []StatusEvent, entries []bound) error {
 	return nil
 }
 
-// isRegistered reports whether a dispatch in state s has an arrival number. A
-// recalled one may have either, but nothing makes a recalled one yet.
-func isRegistered(s State) bool {
+// numbered reports whether a dispatch in state s has an arrival number. One that
+// was recalled or replaced may have either.
+func numbered(s State) bool {
 	return slices.Contains([]State{StateRegistered, StateAssigned, StateProcessing, StateCompleted}, s)
-}
-
-// ruleBetween gives the rule by which a dispatch in a state gets a status.
-func ruleBetween(from State, status edoc.Status) (rule, bool) {
-	for _, r := range rules() {
-		if r.status == status && slices.Contains(r.from, from) && (r.event.Performable() || r.event == eventDeliver) {
-			return r, true
-		}
-	}
-	return rule{}, false
 }
 
 // bound is a number of a book that belongs to a dispatch.
@@ -219,6 +202,11 @@ SELECT r.document_id FROM register_entry r
 JOIN register_book b ON b.id = r.book_id
 LEFT JOIN document d ON d.id = r.document_id AND d.issuer_unit = b.unit_id
 WHERE r.dispatch_id = 0 AND r.document_id <> 0 AND d.id IS NULL ORDER BY r.document_id LIMIT 1`
+
+const qWithoutLead = `
+SELECT d.id FROM dispatch d
+WHERE d.state = 'assigned' AND (SELECT count(*) FROM assignee a WHERE a.dispatch_id = d.id AND a.role = 'chu_tri') <> 1
+ORDER BY d.id LIMIT 1`
 
 const qDispatchesAfter = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE id > $1 ORDER BY id LIMIT $2`
 
