@@ -217,3 +217,12 @@ type Result struct {
 	Warnings    []Warning
 	Resubmitted bool // the document and all its dispatches were there already; nothing was changed
 }
+
+// Issued is a document that was accepted into a transaction, for those who do
+// what it means for others.
+type Issued struct {
+	Result
+	Recognition edoc.Recognition
+	By          directory.AccountID // 0: from outside
+	Answers     []MailID            // In-Reply-To and References, the nearest first
+}

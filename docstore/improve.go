@@ -123,6 +123,18 @@ func (s *Store) addRelations(ctx context.Context, tx *sqldb.Tx, doc Document, li
 	return nil
 }
 
+// Answers records that one document answers another.
+func (s *Store) Answers(ctx context.Context, tx *sqldb.Tx, doc DocumentID, answered Document) error {
+	if answered.Code == "" {
+		return nil // a relation names its document by its code
+	}
+	key := edoc.Code{Number: answered.Number, Suffix: answered.Suffix, Symbol: answered.Symbol}.Key()
+	if _, err := tx.Exec(ctx, qInsertRelation, int64(doc), string(edoc.RelationReplies), answered.Code, key, int64(answered.ID)); err != nil {
+		return fmt.Errorf("record what a document answers: %w", err)
+	}
+	return nil
+}
+
 // A RelationView is a relation as it is shown.
 type RelationView struct {
 	Kind     edoc.RelationKind `json:"kind"`

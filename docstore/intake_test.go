@@ -313,12 +313,12 @@ func TestShowJSON(t *testing.T) {
 		}
 		const want = `{"id":"D","code":"123/QĐ-UBND","issuer":"UBND tỉnh Điện Biên",` +
 			`"subject":"V/v giao chỉ tiêu kế hoạch","type":"Quyết định","issued":"2026-11-23",` +
-			`"accepted":"2026-11-23T02:14:05Z","files":[{"name":"QD123.pdf",` +
+			`"accepted":"2026-11-23T02:14:05Z","state":"issued","due":"2026-11-30T10:00:00Z","files":[{"name":"QD123.pdf",` +
 			`"sha256":"0200000000000000000000000000000000000000000000000000000000000000","size":9}],"dispatches":[` +
-			`{"id":"A","unit":"xa01@dienbien.test","state":"registered","status":"03","arrival_number":1,"events":[` +
+			`{"id":"A","unit":"xa01@dienbien.test","state":"registered","status":"03","arrival_number":1,"due":"2026-11-30T10:00:00Z","events":[` +
 			`{"status":"01","at":"2026-11-23T02:14:05Z","actor":"vanthu@ubnd.dienbien.test","source":"smtp","reason":""},` +
 			`{"status":"03","at":"2026-11-23T02:15:05Z","actor":"vanthu1@dienbien.test","source":"imap","reason":""}]},` +
-			`{"id":"B","unit":"xa02@dienbien.test","state":"arrived","status":"01","arrival_number":0,"events":[` +
+			`{"id":"B","unit":"xa02@dienbien.test","state":"arrived","status":"01","arrival_number":0,"due":"2026-11-30T10:00:00Z","events":[` +
 			`{"status":"01","at":"2026-11-23T02:14:05Z","actor":"vanthu@ubnd.dienbien.test","source":"smtp","reason":""}]}]}`
 		if string(got) != want {
 			t.Errorf("view =\n%s\nwant\n%s", got, want)

@@ -380,6 +380,16 @@ func clipNote(s string) string {
 
 const qDocumentsByEdXML = `SELECT ` + documentColumns + ` FROM document WHERE edxml_id = $1 ORDER BY id`
 
+// DispatchesFrom gives the dispatches that came from the peer of a report in its
+// transfer to its recipient: several when that is a group.
+func DispatchesFrom(ctx context.Context, r sqldb.Reader, rep Reported) ([]Dispatch, error) {
+	return collect(ctx, r, scanDispatch, qDispatchesFrom, rep.Transfer, rep.Peer, rep.Recipient)
+}
+
+const qDispatchesFrom = `
+SELECT ` + dispatchColumns + ` FROM dispatch
+WHERE transfer = $1 AND transfer <> '' AND peer = $2 AND to_unit <> 0 AND (named = $3 OR named = '' AND to_address = $3) ORDER BY id`
+
 const qDispatchOutside = `
 SELECT ` + dispatchColumns + ` FROM dispatch WHERE transfer = $1 AND transfer <> '' AND to_unit = 0 AND to_address = $2`
 

@@ -39,14 +39,16 @@ const (
 	qDocumentsByKey = `SELECT ` + documentColumns + ` FROM document WHERE code_key = $1 ORDER BY id`
 	qFiles          = `
 SELECT role, name, media_type, size, sha256 FROM document_file WHERE document_id = $1 ORDER BY ordinal`
-	qMessageUses     = `SELECT count(*) FROM document WHERE message_id = $1`
+	qMessageUses     = `SELECT count(*) FROM document WHERE message_id = $1 AND (issuer_unit <> 0 OR state <> 'recalled')`
 	qDispatchByID    = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE id = $1`
 	qDispatchByULID  = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE ulid = $1`
 	qDispatchByPlace = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE mailbox_id = $1 AND uid = $2 AND mailbox_id <> 0`
 	qDispatchByAsked = `SELECT ` + dispatchColumns + ` FROM dispatch
 WHERE asked_mailbox_id = $1 AND asked_uid = $2 AND asked_mailbox_id <> 0`
-	qSuccessor  = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE change_of = $1 AND change_of <> 0 ORDER BY id DESC LIMIT 1`
-	qDispatches = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE document_id = $1 ORDER BY id`
+	qDispatchTo      = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE document_id = $1 AND to_unit = $2 AND to_unit <> 0 ORDER BY id LIMIT 1`
+	qDocumentsByMail = `SELECT ` + documentColumns + ` FROM document WHERE mail_id = $1 AND mail_id <> '' ORDER BY id`
+	qSuccessor       = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE change_of = $1 AND change_of <> 0 ORDER BY id DESC LIMIT 1`
+	qDispatches      = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE document_id = $1 ORDER BY id`
 	qEvents          = `SELECT ` + eventColumns + ` FROM status_event WHERE dispatch_id = $1 ORDER BY id`
 	qDocumentEvents  = `
 SELECT e.id, e.dispatch_id, e.status, e.at_us, e.actor, e.source, e.reason, e.note, e.journal_seq
@@ -167,6 +169,18 @@ func DispatchByAsked(ctx context.Context, r sqldb.Reader, p Place) (Dispatch, er
 	return oneDispatch(r.QueryRow(ctx, qDispatchByAsked, p.Mailbox, p.UID))
 }
 
+// DispatchTo returns the dispatch of a document to a unit of this server, or
+// [ErrNoDispatch].
+func DispatchTo(ctx context.Context, r sqldb.Reader, doc DocumentID, unit directory.UnitID) (Dispatch, error) {
+	return oneDispatch(r.QueryRow(ctx, qDispatchTo, int64(doc), int64(unit)))
+}
+
+// DocumentsByMail returns the documents that came with that Message-ID, oldest
+// first: another issuer may have used it too.
+func DocumentsByMail(ctx context.Context, r sqldb.Reader, id MailID) ([]Document, error) {
+	return collect(ctx, r, scanDocument, qDocumentsByMail, string(id))
+}
+
 // Successor returns the dispatch that is to take the place of another one, or
 // [ErrNoDispatch].
 func Successor(ctx context.Context, r sqldb.Reader, old DispatchID) (Dispatch, error) {
@@ -192,7 +206,8 @@ func DocumentEvents(ctx context.Context, r sqldb.Reader, doc DocumentID) ([]Stat
 
 // Uses reports whether a document refers to the message, so that it must not
 // be removed from the mail store with its last mailbox entry: the issued
-// document is a record. NĐ 30/2020, article 19.
+// document is a record (NĐ 30/2020, article 19). One from outside that every
+// unit here gave back is not: it is to be destroyed (Phụ lục VI, part III.8).
 func Uses(ctx context.Context, r sqldb.Reader, msg MessageRef) (bool, error) {
 	var n int
 	if err := r.QueryRow(ctx, qMessageUses, int64(msg)).Scan(&n); err != nil {

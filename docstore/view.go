@@ -13,15 +13,17 @@ import (
 // View is a document as `vanthu doc show --json` prints it. The field names
 // are a fixed surface; fields may be added.
 type View struct {
-	ID          ULID         `json:"id"`
-	Code        string       `json:"code"`
-	Issuer      string       `json:"issuer"` // public address of the unit, or the name of one outside
-	Subject     string       `json:"subject"`
-	Type        string       `json:"type"`
-	Issued      string       `json:"issued"` // YYYY-MM-DD, Vietnam local; "" when not known
-	Accepted    time.Time    `json:"accepted"`
-	DuplicateOf ULID         `json:"duplicate_of,omitempty"`
-	Signer      *edoc.Signer `json:"signer,omitempty"`
+	ID          ULID          `json:"id"`
+	Code        string        `json:"code"`
+	Issuer      string        `json:"issuer"` // public address of the unit, or the name of one outside
+	Subject     string        `json:"subject"`
+	Type        string        `json:"type"`
+	Issued      string        `json:"issued"` // YYYY-MM-DD, Vietnam local; "" when not known
+	Accepted    time.Time     `json:"accepted"`
+	State       DocumentState `json:"state"`
+	Due         time.Time     `json:"due,omitzero"`
+	DuplicateOf ULID          `json:"duplicate_of,omitempty"`
+	Signer      *edoc.Signer  `json:"signer,omitempty"`
 	// Evidence says of each field where its value comes from and how sure it is.
 	Evidence   map[edoc.Field]edoc.Evidence `json:"evidence,omitempty"`
 	Warnings   []WarningView                `json:"warnings,omitempty"`
@@ -46,12 +48,40 @@ type FileView struct {
 
 // DispatchView is how far a document got at one unit.
 type DispatchView struct {
-	ID            ULID        `json:"id"`
-	Unit          string      `json:"unit"` // public address
-	State         State       `json:"state"`
-	Status        edoc.Status `json:"status"`
-	ArrivalNumber int         `json:"arrival_number"` // 0 while not registered
-	Events        []EventView `json:"events"`
+	ID            ULID           `json:"id"`
+	Unit          string         `json:"unit"` // public address
+	State         State          `json:"state"`
+	Status        edoc.Status    `json:"status"`
+	ArrivalNumber int            `json:"arrival_number"`    // 0 while not registered
+	Request       Overlay        `json:"request,omitempty"` // what the sender asks, until it is answered
+	Due           time.Time      `json:"due,omitzero"`
+	Assignees     []AssigneeView `json:"assignees,omitempty"`
+	Events        []EventView    `json:"events"`
+}
+
+// AssigneeView is somebody who works on a dispatch.
+type AssigneeView struct {
+	Login string       `json:"login"`
+	Role  AssigneeRole `json:"role"`
+	Due   time.Time    `json:"due,omitzero"`
+	Note  string       `json:"note,omitempty"`
+}
+
+// ViewOf makes the view of one dispatch, with what it has become so far.
+func ViewOf(ctx context.Context, r sqldb.Reader, units *directory.Snapshot, d Dispatch) (DispatchView, error) {
+	v := DispatchView{
+		ID: d.ULID, Unit: d.Address, State: d.State, Status: d.Status, ArrivalNumber: d.ArrivalNumber,
+		Request: d.Overlay, Due: d.Due, Events: []EventView{},
+	}
+	if u, ok := units.Unit(d.To); ok {
+		v.Unit = u.Address.String()
+	}
+	people, err := Assignees(ctx, r, d.ID)
+	for _, p := range people {
+		a, _ := units.Account(p.Account)
+		v.Assignees = append(v.Assignees, AssigneeView{Login: a.Login.String(), Role: p.Role, Due: p.Due, Note: p.Note})
+	}
+	return v, err
 }
 
 // EventView is one step of a dispatch.
@@ -68,7 +98,7 @@ type EventView struct {
 func Show(ctx context.Context, r sqldb.Reader, units *directory.Snapshot, doc Document) (View, error) {
 	v := View{
 		ID: doc.ULID, Code: doc.Code, Issuer: doc.IssuerName, Subject: doc.Abstract, Type: doc.Type.Name,
-		Issued: day(doc.Issued), Accepted: doc.Created, Files: []FileView{}, Dispatches: []DispatchView{},
+		Issued: day(doc.Issued), Accepted: doc.Created, State: doc.State, Due: doc.Due, Files: []FileView{}, Dispatches: []DispatchView{},
 	}
 	if u, ok := units.Unit(doc.Issuer); ok {
 		v.Issuer = u.Address.String()
@@ -119,12 +149,12 @@ func Show(ctx context.Context, r sqldb.Reader, units *directory.Snapshot, doc Do
 		})
 	}
 	for _, d := range dispatches {
-		dv := DispatchView{
-			ID: d.ULID, Unit: d.Address, State: d.State, Status: d.Status, ArrivalNumber: d.ArrivalNumber,
-			Events: steps[d.ID],
+		dv, err := ViewOf(ctx, r, units, d)
+		if err != nil {
+			return View{}, err
 		}
-		if u, ok := units.Unit(d.To); ok {
-			dv.Unit = u.Address.String()
+		if steps[d.ID] != nil {
+			dv.Events = steps[d.ID]
 		}
 		v.Dispatches = append(v.Dispatches, dv)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"vanthu/docstore"
 	"vanthu/internal/control"
-	"vanthu/internal/edoc"
 )
 
 func (c *cli) docCmd() *cobra.Command {
@@ -21,6 +20,18 @@ func (c *cli) docCmd() *cobra.Command {
 		c.docAct("start", "Begin to work on a registered document (05)", docstore.EventStart),
 		c.docAct("complete", "Finish a document (06)", docstore.EventComplete),
 		c.docAct("undo", "Take a registration back, within ten minutes", docstore.EventUndo),
+		c.docAct("assign", "Give a registered document to people of the unit (04)", docstore.EventAssign),
+		c.docAct("reassign", "Give an assigned document to others (04)", docstore.EventReassign),
+		c.docAct("return", "Hand an assigned document back, with a reason (chuyển lại)", docstore.EventReturn),
+		c.docAct("reopen", "Take a completed document up again, with a reason (05)", docstore.EventReopen),
+		c.docAct("extend", "Set another due time, with a reason (gia hạn)", docstore.EventExtend),
+		c.docRecall(),
+		c.docAct("accept", "Agree to what the sender asks: recall, update, replacement (15)", docstore.EventAccept),
+		c.docAct("decline", "Do not agree to what the sender asks, with a reason (16)", docstore.EventDecline),
+		c.docAct("hold", "Put a document that waits into quarantine", docstore.EventQuarantine),
+		c.docAct("release", "Let a document out of quarantine; one with a secrecy mark needs two people", docstore.EventRelease),
+		c.docAct("drop", "Refuse a document in quarantine (02)", docstore.EventDrop),
+		c.docAct("dismiss", "Say that mail which was taken for a document is none", docstore.EventDismiss),
 	)
 }
 
@@ -92,36 +103,11 @@ func printDocument(w io.Writer, v docstore.View) error {
 				last += " " + e.Reason.Vi()
 			}
 		}
-		rows[i] = []string{d.Unit, string(d.Status), d.State.Name(), number, last}
+		state := d.State.Name()
+		if d.Request != "" {
+			state += ", " + d.Request.Name()
+		}
+		rows[i] = []string{d.Unit, string(d.Status), state, number, last}
 	}
 	return table(w, []string{"UNIT", "STATUS", "STATE", "SỐ ĐẾN", "LAST EVENT"}, rows)
-}
-
-func (c *cli) docAct(name, short string, event docstore.Event) *cobra.Command {
-	req := control.DocumentAct{Act: event}
-	var reason string
-	cmd := &cobra.Command{
-		Use: name + " CODE", Short: short, Args: cobra.ExactArgs(1),
-		Example: "  vanthu doc " + name + " 123/QĐ-UBND --as vanthu@xa01.dienbien.test",
-		RunE: c.runs(func(cmd *cobra.Command, args []string) error {
-			req.Code, req.Reason = args[0], edoc.RefuseReason(reason)
-			return answer(cmd, c, control.CallDocumentAct, req, func(w io.Writer, d docstore.DispatchView) error {
-				if d.ArrivalNumber > 0 {
-					return line("%s at %s: %s, số đến %d", req.Code, d.Unit, d.State.Name(), d.ArrivalNumber)(w)
-				}
-				return line("%s at %s: %s", req.Code, d.Unit, d.State.Name())(w)
-			})
-		}),
-	}
-	f := cmd.Flags()
-	f.StringVar(&req.As, "as", "", "`login` of the account that acts")
-	f.StringVar(&req.Unit, "unit", "", "recipient `unit`; the actor's own when not given")
-	f.StringVar(&req.Issuer, "issuer", "", "issuing `unit`, when several have the code")
-	f.StringVar(&req.Note, "note", "", "a note")
-	if event == docstore.EventRefuse {
-		f.StringVar(&reason, "reason", "", "reason `code`: SAI_NOI_NHAN, THIEU_CHU_KY, SAI_THE_THUC, THIEU_TEP, TRUNG, NOI_DUNG_MAT, KHAC (with --note)")
-		must(cmd.MarkFlagRequired("reason"))
-	}
-	must(cmd.MarkFlagRequired("as"))
-	return cmd
 }

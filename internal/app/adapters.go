@@ -18,7 +18,9 @@ import (
 	"vanthu/internal/mailstore"
 	"vanthu/internal/peer"
 	"vanthu/internal/queue"
+	"vanthu/internal/sqldb"
 	"vanthu/internal/transport"
+	"vanthu/internal/workflow"
 	"vanthu/smtpd"
 )
 
@@ -76,6 +78,27 @@ func (s submission) origin(o smtpd.Origin) delivery.Origin {
 		Account: directory.AccountID(o.Account), Peer: p.Name,
 	}
 }
+
+// withdrawer takes documents out of the queue for those who sent them.
+type withdrawer struct{ queue *queue.Queue }
+
+var _ workflow.Withdrawer = withdrawer{}
+
+func (w withdrawer) Withdraw(ctx context.Context, tx *sqldb.Tx, transfer, address string) (bool, error) {
+	items, err := w.queue.Take(ctx, tx, queue.Selection{Queue: queue.ID(transfer)}, maxItems)
+	if err != nil {
+		return false, err
+	}
+	for _, it := range items {
+		if it.Rcpt.String() == address {
+			return true, w.queue.End(ctx, tx, it, queue.Dropped, queue.Result{Text: "withdrawn by its sender"})
+		}
+	}
+	return false, nil
+}
+
+// maxItems is how many recipients one queue id has at most.
+const maxItems = 10000
 
 // messages lets the transport read what it carries.
 type messages struct{ store *mailstore.Store }

@@ -162,6 +162,9 @@ func (r *Rooms) connect() error {
 		RouteUnits: func(domain string) []string { return r.Transport.RouteUnits(domain) },
 		Peers:      r.Peers,
 		Axis:       r.EdXML,
+		Issued: func(ctx context.Context, tx *sqldb.Tx, doc docstore.Issued) error {
+			return r.Workflow.Issued(ctx, tx, doc)
+		},
 		Reported: func(ctx context.Context, tx *sqldb.Tx, rep docstore.Reported) error {
 			return r.Workflow.Reported(ctx, tx, rep)
 		},
@@ -188,6 +191,7 @@ func (r *Rooms) connect() error {
 	})
 	r.Workflow, err = workflow.New(r.DB, r.Directory, r.Mail, r.Documents, workflow.Options{
 		TrackingInterval: cfg.Documents.TrackingInterval.Std(), Peers: r.Delivery, Now: opt.Now, Log: opt.Log,
+		Queue: withdrawer{r.Queue}, Keep: r.keeps,
 	})
 	return err
 }

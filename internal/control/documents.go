@@ -18,11 +18,12 @@ import (
 
 // Calls about documents, registers and mailboxes.
 const (
-	CallDocumentList = "doc.list"      // DocumentList → []DocumentRow
-	CallDocumentShow = "doc.show"      // DocumentNamed → docstore.View
-	CallDocumentAct  = "doc.act"       // DocumentAct → docstore.DispatchView
-	CallRegisterShow = "register.show" // RegisterShow → report.Register
-	CallMailboxList  = "mailbox.list"  // MailboxList → []Mailbox
+	CallDocumentList   = "doc.list"      // DocumentList → []DocumentRow
+	CallDocumentShow   = "doc.show"      // DocumentNamed → docstore.View
+	CallDocumentAct    = "doc.act"       // DocumentAct → docstore.DispatchView
+	CallDocumentRecall = "doc.recall"    // DocumentRecall → []docstore.DispatchView
+	CallRegisterShow   = "register.show" // RegisterShow → report.Register
+	CallMailboxList    = "mailbox.list"  // MailboxList → []Mailbox
 )
 
 // DocumentList narrows a listing.
@@ -58,6 +59,22 @@ type DocumentAct struct {
 	Act    docstore.Event    `json:"act"`
 	Reason edoc.RefuseReason `json:"reason,omitempty"`
 	Note   string            `json:"note,omitempty"`
+	Assign []Assignee        `json:"assign,omitempty"` // of assign and reassign
+	Due    time.Time         `json:"due,omitzero"`     // of assign, reassign and extend
+}
+
+// Assignee is somebody to whom a dispatch is given.
+type Assignee struct {
+	Login string                `json:"login"`
+	Role  docstore.AssigneeRole `json:"role"`
+}
+
+// DocumentRecall asks for a document back, or withdraws it.
+type DocumentRecall struct {
+	DocumentNamed
+	As     string   `json:"as"`              // login of a clerk of the issuing unit
+	Reason string   `json:"reason"`          // compulsory
+	Units  []string `json:"units,omitempty"` // only from these
 }
 
 // RegisterShow names a register of incoming documents, or a part of it.
@@ -204,15 +221,65 @@ func (s *Service) documentAct(ctx context.Context, req DocumentAct, _ Progress) 
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.Workflow.Do(ctx, who.ID, docstore.SourceCLI, to.ID, workflow.Act{Event: req.Act, Reason: req.Reason, Note: req.Note})
+	act := workflow.Act{Event: req.Act, Reason: req.Reason, Note: req.Note, Due: req.Due}
+	for _, a := range req.Assign {
+		account, err := s.account(a.Login)
+		if err != nil {
+			return nil, err
+		}
+		act.Assign = append(act.Assign, docstore.Assignee{Account: account.ID, Role: a.Role})
+	}
+	done, err := s.Workflow.Do(ctx, who.ID, docstore.SourceCLI, to.ID, act)
 	if err != nil {
 		return nil, err
 	}
-	v := docstore.DispatchView{
-		ID: done.ULID, Unit: done.Address, State: done.State, Status: done.Status, ArrivalNumber: done.ArrivalNumber,
-		Events: []docstore.EventView{},
+	views, err := s.dispatchViews(ctx, done)
+	if err != nil {
+		return nil, err
 	}
-	return v, nil
+	return views[0], nil
+}
+
+func (s *Service) dispatchViews(ctx context.Context, list ...docstore.Dispatch) (views []docstore.DispatchView, err error) {
+	units := s.Directory.Snapshot()
+	err = s.DB.View(ctx, func(r sqldb.Reader) error {
+		views = make([]docstore.DispatchView, len(list))
+		for i, d := range list {
+			if views[i], err = docstore.ViewOf(ctx, r, units, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return views, err
+}
+
+func (s *Service) documentRecall(ctx context.Context, req DocumentRecall, _ Progress) (any, error) {
+	who, err := s.account(req.As)
+	if err != nil {
+		return nil, err
+	}
+	r := workflow.Recall{Reason: req.Reason}
+	for _, name := range req.Units {
+		u, err := s.unit(name)
+		if err != nil {
+			return nil, err
+		}
+		r.Units = append(r.Units, u.ID)
+	}
+	var doc docstore.Document
+	err = s.DB.View(ctx, func(rd sqldb.Reader) (err error) {
+		doc, err = s.document(ctx, rd, req.DocumentNamed)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	done, err := s.Workflow.Recall(ctx, who.ID, docstore.SourceCLI, doc.ID, r)
+	if err != nil {
+		return nil, err
+	}
+	return s.dispatchViews(ctx, done...)
 }
 
 // dispatchOf finds the dispatch to the named unit, or to the only unit of

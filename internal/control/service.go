@@ -108,6 +108,7 @@ func calls() map[string]call {
 		CallDocumentList:   on((*Service).documentList),
 		CallDocumentShow:   on((*Service).documentShow),
 		CallDocumentAct:    on((*Service).documentAct),
+		CallDocumentRecall: on((*Service).documentRecall),
 		CallRegisterShow:   on((*Service).registerShow),
 		CallQueueList:      on((*Service).queueList),
 		CallQueueAct:       on((*Service).queueAct),

@@ -48,6 +48,9 @@ type Options struct {
 	RouteUnits func(domain string) []string
 	// Peers are other vanthu servers; nil means none.
 	Peers *peer.Registry
+	// Issued does in tx what an accepted document means for others: what it
+	// replaces or answers. nil does nothing.
+	Issued func(ctx context.Context, tx *sqldb.Tx, doc docstore.Issued) error
 	// Reported takes a status that a peer reports into tx; needed with Peers.
 	Reported func(ctx context.Context, tx *sqldb.Tx, rep docstore.Reported) error
 	// Axis is the exchange by edXML files; nil means none.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"vanthu/docstore"
@@ -237,10 +238,32 @@ func (in *Incoming) intake(
 		}
 	}
 	if w, ok := agencyWarning(doc.rec.Code, doc.issuer); ok {
-		return in.d.stores.Documents.AddWarning(ctx, tx, made.Document.ID, w)
+		if err := in.d.stores.Documents.AddWarning(ctx, tx, made.Document.ID, w); err != nil {
+			return err
+		}
 	}
-	return nil
+	if in.d.opt.Issued == nil {
+		return nil
+	}
+	return in.d.opt.Issued(ctx, tx, docstore.Issued{
+		Result: made, Recognition: doc.rec, By: in.origin.Account, Answers: answered(fin.Scan),
+	})
 }
+
+// answered names the messages that a message answers, the nearest first.
+func answered(m *mail.Message) (list []docstore.MailID) {
+	ids := strings.Fields(m.Header.Get("References"))
+	slices.Reverse(ids)
+	for _, id := range append(strings.Fields(m.Envelope.InReplyTo), ids...) {
+		if len(list) < maxAnswered && !slices.Contains(list, docstore.MailID(id)) {
+			list = append(list, docstore.MailID(id))
+		}
+	}
+	return list
+}
+
+// maxAnswered is how many messages of a thread are looked at.
+const maxAnswered = 20
 
 // tellArrival tells the server that a document came from that it has arrived.
 func (in *Incoming) tellArrival(ctx context.Context, tx *sqldb.Tx, made docstore.Result) error {

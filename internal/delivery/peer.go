@@ -314,15 +314,20 @@ func (in *Incoming) noteRefusal(ctx context.Context, s peer.Signed, fin *mailsto
 }
 
 // SendStatus reports a status of a dispatch that came from a peer to that peer,
-// by a signed message in the queue, within tx. A dispatch from elsewhere, and a
+// or asks a peer to give back what went there, by a signed message in the queue,
+// within tx. A dispatch from elsewhere, and a
 // peer that is none any more, are nobody to report to.
 func (d *Delivery) SendStatus(
 	ctx context.Context, tx *sqldb.Tx, doc docstore.Document, disp docstore.Dispatch, ev docstore.StatusEvent,
 ) error {
-	if disp.Peer == "" || disp.To == 0 || !ev.Status.Valid() {
+	asks := ev.Status.SentBy() == edoc.SideSender
+	if disp.Peer == "" || asks != (disp.To == 0) || !ev.Status.Valid() {
 		return nil
 	}
 	if _, ok := docstore.AxisOrgan(disp.Peer); ok {
+		if asks {
+			return nil
+		}
 		return d.sendStatusAxis(ctx, tx, doc, disp, ev)
 	}
 	if d.opt.Peers == nil {
@@ -332,11 +337,19 @@ func (d *Delivery) SendStatus(
 	if !ok {
 		return nil
 	}
-	unit, _ := d.stores.Directory.Snapshot().Unit(disp.To)
+	id := disp.To
+	if asks {
+		id = doc.Issuer
+	}
+	unit, _ := d.stores.Directory.Snapshot().Unit(id)
+	ours := edoc.Organization{OrganID: unit.Code, Name: unit.Name, Email: unit.Address.String()}
+	sender, recipient, acts := edoc.Organization{OrganID: disp.Peer, Name: doc.IssuerName}, ours, disp.Address
+	if asks {
+		sender, recipient, acts = ours, edoc.Organization{OrganID: disp.Peer, Name: disp.Address, Email: disp.Address}, unit.Address.String()
+	}
 	report := edoc.NewStatusMessage(ev.Status, edoc.Dispatch{
-		Sender:    edoc.Organization{OrganID: disp.Peer, Name: doc.IssuerName},
-		Recipient: edoc.Organization{OrganID: unit.Code, Name: unit.Name, Email: unit.Address.String()},
-		Document:  edoc.DocumentRef{Code: doc.Code, Issued: doc.Issued, DocumentID: firstOf(firstOf(doc.EdXMLID, string(doc.MailID)), string(doc.ULID))},
+		Sender: sender, Recipient: recipient,
+		Document: edoc.DocumentRef{Code: doc.Code, Issued: doc.Issued, DocumentID: firstOf(firstOf(doc.EdXMLID, string(doc.MailID)), string(doc.ULID))},
 	}, ev.At)
 	report.Description = strings.TrimSpace(ev.Reason.Vi() + " " + ev.Note)
 	if report.Description == "" {
@@ -348,7 +361,7 @@ func (d *Delivery) SendStatus(
 	}
 	named := firstOf(disp.Named, disp.Address)
 	signed, err := d.opt.Peers.Report(peer.Status{
-		To: p.Name, ID: string(newQueueID(ev.At)), Transfer: disp.Transfer, Recipient: named, Unit: disp.Address, UnitName: unit.Name,
+		To: p.Name, ID: string(newQueueID(ev.At)), Transfer: disp.Transfer, Recipient: named, Unit: acts, UnitName: unit.Name,
 		Code: ev.Status, At: ev.At, Number: disp.ArrivalNumber, Year: disp.ArrivalYear, Reason: ev.Reason, Note: ev.Note,
 	}, edxml)
 	if err != nil {

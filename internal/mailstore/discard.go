@@ -47,6 +47,13 @@ func (c *claims) release(h blob.Hash) int {
 	return 0
 }
 
+// count gives how many claims there are on a file.
+func (c *claims) count(h blob.Hash) int {
+	c.in.Lock()
+	defer c.in.Unlock()
+	return c.held[h]
+}
+
 // Discard throws a message away that must leave nothing behind, such as one
 // with the mark of a state secret: the file of a large body is removed at once
 // instead of by the collector, unless a stored message, or another one that is
@@ -55,15 +62,23 @@ func (s *Store) Discard(ctx context.Context, f *Finished) error {
 	if !f.large || f.released {
 		return f.Release()
 	}
-	s.claims.mu.Lock()
-	defer s.claims.mu.Unlock()
-	h := blob.Hash(f.SHA256)
 	left, err := f.release()
 	if err != nil || left > 0 {
 		return err
 	}
+	return s.removeUnused(ctx, blob.Hash(f.SHA256))
+}
+
+// removeUnused removes a file at once, unless a stored message, or another one
+// that is just arriving, has the very same octets.
+func (s *Store) removeUnused(ctx context.Context, h blob.Hash) error {
+	s.claims.mu.Lock()
+	defer s.claims.mu.Unlock()
+	if s.claims.count(h) > 0 {
+		return nil
+	}
 	used := true
-	err = s.db.View(ctx, func(r sqldb.Reader) error {
+	err := s.db.View(ctx, func(r sqldb.Reader) error {
 		var id int64
 		err := r.QueryRow(ctx, qBlobUsed, h[:]).Scan(&id)
 		used = err == nil

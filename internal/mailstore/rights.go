@@ -186,9 +186,11 @@ func defaults(m *Mailbox) []Grant {
 	}
 	work := look | RightSeen | RightWrite | RightMark | RightExpunge
 	switch m.Role {
-	case RoleGroup, RoleRefused:
+	case RoleHeld:
+		return []Grant{{Grantee{Unit: m.Owner.Unit, Role: directory.RoleAdmin}, RightAdmin}}
+	case RoleGroup, RoleRefused, RoleAssigned:
 		work = look
-	case RoleTracking, RoleReceipts, RoleIssued: // filled by the server
+	case RoleTracking, RoleReceipts, RoleIssued, RoleAsked, RoleReplaced: // filled by the server
 	default:
 		work |= RightInsert
 	}

@@ -1,8 +1,10 @@
 package mailstore
 
 import (
+	"strconv"
 	"strings"
 
+	"vanthu/internal/directory"
 	"vanthu/internal/edoc"
 )
 
@@ -17,13 +19,33 @@ const (
 	RoleUnitInbox  FolderRole = "thu"         // ordinary mail to the unit's address
 	RoleIncoming   FolderRole = "den.cho"     // arrived, waits for the clerk
 	RoleRegistered FolderRole = "den.so"      // entered in the register
+	RoleAssigned   FolderRole = "den.giao"    // the level above those who work on documents, holds nothing
 	RoleProcessing FolderRole = "den.xuly"    // being worked on
 	RoleCompleted  FolderRole = "den.xong"    // done
 	RoleRefused    FolderRole = "den.tuchoi"  // the level above the reasons, holds nothing
 	RoleIssued     FolderRole = "di.phathanh" // outgoing, issued
 	RoleTracking   FolderRole = "theodoi"     // one living message per outgoing document
 	RoleReceipts   FolderRole = "biennhan"    // evidence messages
+
+	RoleAsked    FolderRole = "thuhoi"       // what senders ask about documents that were received, waits for an answer
+	RoleAccepted FolderRole = "thuhoi.dongy" // agreed to: what is left of recalled documents
+	RoleDeclined FolderRole = "thuhoi.tuchoi"
+	RoleReplaced FolderRole = "thuhoi.thaythe" // documents in whose place others came
+	RoleHeld     FolderRole = "tamgiu"         // in quarantine, seen by nobody in the unit
 )
+
+// RoleAssignedTo gives the role of the folder of documents that an account is
+// in charge of.
+func RoleAssignedTo(a directory.AccountID) FolderRole {
+	return RoleAssigned + "." + FolderRole(strconv.FormatInt(int64(a), 10))
+}
+
+// Assignee gives the account whose folder it is, and false for every other role.
+func (r FolderRole) Assignee() (directory.AccountID, bool) {
+	text, ok := strings.CutPrefix(string(r), string(RoleAssigned)+".")
+	id, err := strconv.ParseInt(text, 10, 64)
+	return directory.AccountID(id), ok && err == nil && id > 0
+}
 
 // RoleRefusedFor gives the role of the folder that refuses for reason r.
 func RoleRefusedFor(r edoc.RefuseReason) FolderRole {
@@ -68,6 +90,7 @@ func unitFolders() []folder {
 		{name: "Văn bản đến", role: RoleGroup},
 		{name: "Văn bản đến/1 Chờ tiếp nhận", role: RoleIncoming},
 		{name: "Văn bản đến/2 Đã vào sổ", role: RoleRegistered},
+		{name: assignedFolder, role: RoleAssigned},
 		{name: "Văn bản đến/4 Đang xử lý", role: RoleProcessing},
 		{name: "Văn bản đến/5 Hoàn thành", role: RoleCompleted},
 		{name: "Văn bản đến/0 Từ chối", role: RoleRefused},
@@ -82,8 +105,18 @@ func unitFolders() []folder {
 		folder{name: "Văn bản đi/2 Đã phát hành", role: RoleIssued},
 		folder{name: "Theo dõi", role: RoleTracking},
 		folder{name: "Biên nhận", role: RoleReceipts},
+		folder{name: "Thu hồi", role: RoleAsked},
+		folder{name: "Thu hồi/Đồng ý", role: RoleAccepted},
+		folder{name: "Thu hồi/Không đồng ý", role: RoleDeclined},
+		folder{name: "Thu hồi/Đã thay thế", role: RoleReplaced},
+		folder{name: "Tạm giữ", role: RoleHeld},
 	)
 }
 
+// assignedFolder is the level above the folders of people.
+const assignedFolder = "Văn bản đến/3 Phân công"
+
 // selectable reports whether a default folder can hold messages.
-func (f folder) selectable() bool { return f.role != RoleGroup && f.role != RoleRefused }
+func (f folder) selectable() bool {
+	return f.role != RoleGroup && f.role != RoleRefused && f.role != RoleAssigned
+}

@@ -32,14 +32,15 @@ const statusFormat = "vanthu-peer-status/1"
 // MaxStatus is the longest signed status, in octets.
 const MaxStatus = 8 << 10
 
-// Status is what one server reports to another about one document on its way.
+// Status is what one server reports to another about one document on its way;
+// the recall (13) is what the sender's server asks of the recipient's.
 // docs/formats/peer-status.md.
 type Status struct {
 	From      Name   // the server that reports
-	To        Name   // the server that sent the document
+	To        Name   // the server that sent the document; of a recall the one that got it
 	ID        string // given once by From
-	Transfer  string // queue id under which To sent the document
-	Recipient string // address that To sent it to
+	Transfer  string // queue id under which the document was sent
+	Recipient string // address that it was sent to
 	Unit      string // address of the unit that acts; for a group one of several
 	UnitName  string
 	Code      edoc.Status
@@ -145,7 +146,7 @@ func parseFields(text string) (s Status, err error) {
 		return s, errStatusForm
 	}
 	s.EdXML = [sha256.Size]byte(sum)
-	if s.ID == "" || s.Transfer == "" || !s.Code.Valid() || s.Code.SentBy() != edoc.SideRecipient {
+	if s.ID == "" || s.Transfer == "" || !s.Code.Valid() {
 		return s, errStatusForm
 	}
 	return s, nil
@@ -179,7 +180,11 @@ func (r *Registry) Verify(s Signed) (Peer, error) {
 	if s.To != r.Self() {
 		return p, ErrNotForUs
 	}
-	for _, addr := range []string{s.Recipient, s.Unit} {
+	about := []string{s.Recipient, s.Unit}
+	if s.Code.SentBy() == edoc.SideSender { // the recipient is ours; the unit that asks is the peer's
+		about = about[1:]
+	}
+	for _, addr := range about {
 		_, domain, ok := strings.Cut(addr, "@")
 		if i := strings.LastIndexByte(addr, '@'); i >= 0 {
 			domain = addr[i+1:]

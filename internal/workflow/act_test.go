@@ -2,7 +2,6 @@ package workflow_test
 
 import (
 	"context"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -189,85 +188,6 @@ func TestRefusalWithoutRoomForTheNotice(t *testing.T) {
 		t.Errorf("INBOX = %+v, want nothing", got)
 	}
 	p.verify()
-}
-
-// Random acts of random people, by folder or by command, never make a state
-// that the model does not allow, and mailbox, register and journal stay in step.
-func TestRandomActs(t *testing.T) {
-	const units, steps = 3, 250
-	events := []docstore.Event{
-		docstore.EventRegister, docstore.EventRefuse, docstore.EventStart, docstore.EventComplete, docstore.EventUndo,
-	}
-	role := map[docstore.Event]mailstore.FolderRole{
-		docstore.EventRegister: mailstore.RoleRegistered, docstore.EventStart: mailstore.RoleProcessing,
-		docstore.EventComplete: mailstore.RoleCompleted, docstore.EventUndo: mailstore.RoleIncoming,
-		docstore.EventRefuse: mailstore.RoleRefusedFor(edoc.ReasonDuplicate),
-	}
-	for seed := range uint64(3) {
-		rnd := rand.New(rand.NewPCG(seed, 11))
-		now := morning()
-		p := newProvince(t, units, func() time.Time { return now }, workflow.Options{})
-		type model struct {
-			unit  string
-			state docstore.State
-			by    directory.AccountID
-			at    time.Time
-		}
-		var ids []docstore.DispatchID
-		var models []*model
-		for range 3 {
-			for i, d := range p.send(communes(units)...).Dispatches {
-				ids = append(ids, d.ID)
-				models = append(models, &model{unit: communes(units)[i], state: docstore.StateArrived})
-			}
-		}
-		for step := range steps {
-			now = now.Add(time.Duration(rnd.IntN(240)) * time.Second)
-			i := rnd.IntN(len(ids))
-			m, e := models[i], events[rnd.IntN(len(events))]
-			unit := m.unit
-			if rnd.IntN(5) == 0 {
-				unit = "ubnd"
-			}
-			who := []directory.Role{directory.RoleClerk, directory.RoleClerk, directory.RoleStaff}[rnd.IntN(3)]
-			actor := p.account(who, unit)
-
-			allowed := unit == m.unit && (who == directory.RoleClerk || e == docstore.EventStart) && docstore.May(m.state, e)
-			if e == docstore.EventUndo && allowed {
-				allowed = m.by == actor && now.Sub(m.at) <= docstore.UndoLimit
-			}
-			var err error
-			d := p.dispatch(ids[i])
-			if rnd.IntN(2) == 0 {
-				act := workflow.Act{Event: e}
-				if e == docstore.EventRefuse {
-					act.Reason = edoc.ReasonDuplicate
-				}
-				_, err = p.flow.Do(t.Context(), actor, docstore.SourcePortal, ids[i], act)
-			} else {
-				_, _, err = p.flow.MoveMessages(t.Context(), actor, mailstore.MailboxID(d.Place.Mailbox),
-					[]mailstore.UID{mailstore.UID(d.Place.UID)}, p.folder(m.unit, role[e]))
-			}
-			if (err == nil) != allowed {
-				t.Fatalf("seed %d step %d: %s by %s of %s in %s: error %v, want allowed %v", seed, step, e, who, unit, m.state, err, allowed)
-			}
-			if err != nil {
-				continue
-			}
-			m.state = map[docstore.Event]docstore.State{
-				docstore.EventRegister: docstore.StateRegistered, docstore.EventRefuse: docstore.StateRefused,
-				docstore.EventStart: docstore.StateProcessing, docstore.EventComplete: docstore.StateCompleted,
-				docstore.EventUndo: docstore.StateArrived,
-			}[e]
-			if e == docstore.EventRegister {
-				m.by, m.at = actor, now
-			}
-			if got := p.dispatch(ids[i]).State; got != m.state {
-				t.Fatalf("seed %d step %d: state %s, want %s", seed, step, got, m.state)
-			}
-		}
-		p.verify()
-	}
 }
 
 func TestNewRefusesNonsense(t *testing.T) {

@@ -93,28 +93,52 @@ func (b box) kind() folderKind {
 	switch b.Role {
 	case mailstore.RoleNone, mailstore.RoleUnitInbox:
 		return folderPlain
-	case mailstore.RoleIncoming, mailstore.RoleRegistered, mailstore.RoleProcessing, mailstore.RoleCompleted:
+	case mailstore.RoleIncoming, mailstore.RoleRegistered, mailstore.RoleProcessing, mailstore.RoleCompleted,
+		mailstore.RoleAccepted, mailstore.RoleDeclined:
 		return folderWorkflow
 	case mailstore.RoleGroup, mailstore.RoleRefused, mailstore.RoleIssued, mailstore.RoleTracking,
-		mailstore.RoleReceipts:
+		mailstore.RoleReceipts, mailstore.RoleAssigned, mailstore.RoleAsked, mailstore.RoleReplaced, mailstore.RoleHeld:
 		return folderServer
 	}
 	if _, ok := b.Role.Reason(); ok {
 		return folderWorkflow
 	}
+	if _, ok := b.Role.Assignee(); ok {
+		return folderWorkflow
+	}
 	return folderServer
 }
 
-// act gives what moving a message into the workflow folder means.
-func (b box) act() (Act, bool) {
+// moved is the note of an act that a move stands for, where one is compulsory.
+const moved = "thao tác bằng cách chuyển thư mục"
+
+// act gives what moving the message of d into the workflow folder means.
+func (b box) act(d docstore.Dispatch) (Act, bool) {
+	if a, ok := b.Role.Assignee(); ok {
+		act := Act{Event: docstore.EventAssign, Assign: []docstore.Assignee{{Account: a, Role: docstore.RoleLead}}}
+		if d.State == docstore.StateAssigned {
+			act.Event = docstore.EventReassign
+		}
+		return act, true
+	}
 	switch b.Role {
+	case mailstore.RoleAccepted:
+		return Act{Event: docstore.EventAccept}, true
+	case mailstore.RoleDeclined:
+		return Act{Event: docstore.EventDecline, Note: moved}, true
 	case mailstore.RoleUnitInbox:
 		return Act{Event: docstore.EventDismiss}, true
 	case mailstore.RoleIncoming:
 		return Act{Event: docstore.EventUndo}, true
 	case mailstore.RoleRegistered:
+		if d.State == docstore.StateAssigned { // asks for a reason, which a move cannot carry
+			return Act{Event: docstore.EventReturn}, true
+		}
 		return Act{Event: docstore.EventRegister}, true
 	case mailstore.RoleProcessing:
+		if d.State == docstore.StateCompleted {
+			return Act{Event: docstore.EventReopen, Note: moved}, true
+		}
 		return Act{Event: docstore.EventStart}, true
 	case mailstore.RoleCompleted:
 		return Act{Event: docstore.EventComplete}, true
@@ -163,8 +187,7 @@ func (w *Workflow) moveOut(
 func (w *Workflow) moveIn(
 	ctx context.Context, actor directory.AccountID, from mailstore.MailboxID, uids []mailstore.UID, target box,
 ) (moved map[mailstore.UID]mailstore.UID, handled bool, err error) {
-	act, ok := target.act()
-	if !ok {
+	if _, ok := target.act(docstore.Dispatch{}); !ok {
 		return nil, true, ErrServerOnly
 	}
 	by, err := w.deed(actor, docstore.SourceIMAP)
@@ -178,24 +201,28 @@ func (w *Workflow) moveIn(
 			return err
 		}
 		moved = make(map[mailstore.UID]mailstore.UID, len(uids))
-		var list []docstore.Dispatch
+		var list []filed
 		var err error
 		if list, strangers, err = dispatchesAt(ctx, tx, from, uids); err != nil {
 			return err
 		}
-		for _, d := range list {
-			uid := mailstore.UID(d.Place.UID)
-			if d.To != target.Owner.Unit {
+		for _, f := range list {
+			if f.To != target.Owner.Unit {
 				refused = append(refused, errOtherUnit)
 				continue
 			}
-			d, err := by.perform(ctx, tx, d, act)
+			act, _ := target.act(f.Dispatch)
+			d, err := by.perform(ctx, tx, f.Dispatch, act)
+			at := d.Place
+			if f.asks {
+				at = d.Asked
+			}
 			switch {
-			case err == nil && d.Place.UID == 0:
+			case err == nil && at.UID == 0:
 				// The message was expunged meanwhile: nothing is moved any more.
 				return broken{mailstore.ErrNoMessage}
 			case err == nil:
-				moved[uid] = mailstore.UID(d.Place.UID)
+				moved[f.uid] = mailstore.UID(at.UID)
 			case isRefusal(err):
 				refused = append(refused, err)
 			default:
@@ -246,12 +273,20 @@ var (
 	})
 )
 
+// filed is a dispatch with one of its messages: the document's own, or the one
+// by which its sender asks for something.
+type filed struct {
+	docstore.Dispatch
+	uid  mailstore.UID
+	asks bool
+}
+
 // dispatchesAt gives the dispatches whose messages these are, in the order of
 // their arrival, because numbers follow it (NĐ 30/2020, article 22.2), and the
 // messages that are none.
 func dispatchesAt(
 	ctx context.Context, r sqldb.Reader, from mailstore.MailboxID, uids []mailstore.UID,
-) (list []docstore.Dispatch, strangers []mailstore.UID, err error) {
+) (list []filed, strangers []mailstore.UID, err error) {
 	seen := make(map[mailstore.UID]bool, len(uids))
 	for _, uid := range uids {
 		if seen[uid] {
@@ -259,6 +294,10 @@ func dispatchesAt(
 		}
 		seen[uid] = true
 		d, err := docstore.DispatchByPlace(ctx, r, place(from, uid))
+		asks := errors.Is(err, docstore.ErrNoDispatch)
+		if asks {
+			d, err = docstore.DispatchByAsked(ctx, r, place(from, uid))
+		}
 		if errors.Is(err, docstore.ErrNoDispatch) {
 			strangers = append(strangers, uid)
 			continue
@@ -266,9 +305,9 @@ func dispatchesAt(
 		if err != nil {
 			return nil, nil, err
 		}
-		list = append(list, d)
+		list = append(list, filed{d, uid, asks})
 	}
-	slices.SortFunc(list, func(a, b docstore.Dispatch) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(list, func(a, b filed) int { return cmp.Compare(a.ID, b.ID) })
 	return list, strangers, nil
 }
 

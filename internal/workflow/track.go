@@ -235,8 +235,7 @@ func (w *Workflow) put(
 
 // tellRefusal puts a notice of a refusal into the INBOX of the person who
 // sent the document; refusals do not wait for somebody to look at the tracking
-// message (edoc.md §4.9). A full or missing mailbox does not hold the refusal
-// up, since the tracking message tells of it as well.
+// message (edoc.md §4.9).
 func (w *Workflow) tellRefusal(
 	ctx context.Context, tx *sqldb.Tx, units *directory.Snapshot, d docstore.Dispatch, ev docstore.StatusEvent,
 ) error {
@@ -244,27 +243,6 @@ func (w *Workflow) tellRefusal(
 	if err != nil {
 		return err
 	}
-	sender, ok := units.Account(doc.From)
-	if !ok {
-		return nil
-	}
-	inbox, err := w.boxes.Inbox(ctx, tx, mailstore.Owner{Account: doc.From})
-	if errors.Is(err, mailstore.ErrNoMailbox) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	to := mail.Mailbox{Name: sender.Name, Addr: sender.Login}
-	// The text is short, so that composing it costs the writer no file.
-	body, err := w.compose(refusal(w.author(to.Addr), to, doc, line{unitName(units, d), d, ev}))
-	if err != nil {
-		return err
-	}
-	_, err = w.put(ctx, tx, body, inbox, ev.At)
-	if errors.Is(err, mailstore.ErrOverQuota) {
-		w.opt.Log.WarnContext(ctx, "refusal notice not delivered", "doc_id", int64(doc.ID), "err", err)
-		err = nil
-	}
-	return errors.Join(err, body.Release())
+	l := line{unitName(units, d), d, ev}
+	return w.tellSender(ctx, tx, units, doc, func(from, to mail.Mailbox) mail.Builder { return refusal(from, to, doc, l) }, ev.At)
 }

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"vanthu/docstore"
@@ -36,6 +37,10 @@ type Options struct {
 	// From is the author of the messages that the server writes itself; zero
 	// means postmaster in the domain of the one it writes to.
 	From mail.Address
+	// Queue takes what has not left yet out of the queue; nil when nothing leaves.
+	Queue Withdrawer
+	// Keep reports whether somebody needs a message that no mailbox holds; nil means nobody.
+	Keep func(ctx context.Context, r sqldb.Reader, id mailstore.MessageID) (bool, error)
 	// Peers tells other servers what becomes of their documents; nil tells nobody.
 	Peers Peers
 	Now   func() time.Time // nil means time.Now
@@ -56,6 +61,7 @@ type Workflow struct {
 	boxes *mailstore.Store
 	docs  *docstore.Store
 	opt   Options
+	erase chan mailstore.MessageID
 }
 
 // New returns a Workflow.
@@ -77,14 +83,16 @@ func New(
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Workflow{db: db, dir: dir, boxes: boxes, docs: docs, opt: opt}, nil
+	return &Workflow{db: db, dir: dir, boxes: boxes, docs: docs, opt: opt, erase: make(chan mailstore.MessageID, 256)}, nil
 }
 
 // An Act is one thing a person does to a dispatch.
 type Act struct {
 	Event  docstore.Event
-	Reason edoc.RefuseReason // of a refusal
-	Note   string            // free text
+	Reason edoc.RefuseReason   // of a refusal, a quarantine and its end
+	Note   string              // free text
+	Assign []docstore.Assignee // of assign and reassign: Account, Role, Due, Note
+	Due    time.Time           // of assign, reassign and extend; zero leaves it
 }
 
 // Do carries act out for actor and returns the dispatch as it is then. It
@@ -146,64 +154,149 @@ func (b *deed) journalActor(unit directory.UnitID, role directory.Role) journal.
 // changed anything.
 func (b *deed) perform(ctx context.Context, tx *sqldb.Tx, d docstore.Dispatch, act Act) (docstore.Dispatch, error) {
 	unit, _ := b.units.Unit(d.To)
-	role, err := b.may(unit, d.To, act.Event)
+	role, err := b.may(ctx, tx, d, act.Event)
 	if err != nil {
 		return d, err
 	}
-	changed, ev, err := b.w.docs.Transition(ctx, tx, b.journalActor(d.To, role), d.ID, docstore.Act{
+	if err := b.checkPeople(unit, act.Assign); err != nil {
+		return d, err
+	}
+	return b.w.carry(ctx, tx, b.units, d, docstore.Act{
 		Event: act.Event, Reason: act.Reason, Note: act.Note, Recipient: unit.Name, Source: b.src,
-	})
+		Assign: slices.Clone(act.Assign), Due: act.Due, Tier: tierOf(role),
+	}, b.journalActor(b.side(ctx, tx, d, act.Event), role))
+}
+
+// side gives the unit in whose name somebody acts: the sender's for what
+// senders ask, else the recipient's.
+func (b *deed) side(ctx context.Context, r sqldb.Reader, d docstore.Dispatch, e docstore.Event) directory.UnitID {
+	if !bySender(e) {
+		return d.To
+	}
+	doc, err := docstore.DocumentByID(ctx, r, d.Document)
+	if err != nil {
+		return d.To
+	}
+	return doc.Issuer
+}
+
+// carry does act to d, whoever it is that wants it: state, folder, and who is told.
+// When it refuses ([isRefusal]) it has not changed anything.
+func (w *Workflow) carry(
+	ctx context.Context, tx *sqldb.Tx, units *directory.Snapshot, d docstore.Dispatch, act docstore.Act, actor journal.Actor,
+) (docstore.Dispatch, error) {
+	if act.Event == docstore.EventAccept && d.Overlay == docstore.OverlayRecall {
+		doc, err := docstore.DocumentByID(ctx, tx, d.Document)
+		if err != nil {
+			return d, err
+		}
+		act.Destroyed = doc.BodySHA256
+	}
+	changed, ev, err := w.docs.Transition(ctx, tx, actor, d.ID, act)
 	if err != nil {
 		return d, err
 	}
-	changed.Place, err = b.move(ctx, tx, changed, act.Reason)
-	if err != nil {
-		return d, broken{err}
+	if act.Event == docstore.EventWithdraw {
+		return changed, w.unqueue(ctx, tx, changed)
 	}
-	if err := b.w.tellPeer(ctx, tx, changed, ev); err != nil {
+	if err := w.follow(ctx, tx, units, before{d}, &changed, ev, act); err != nil {
 		return d, broken{err}
-	}
-	if act.Event == docstore.EventRefuse {
-		if err := b.w.tellRefusal(ctx, tx, b.units, changed, ev); err != nil {
-			return d, broken{err}
-		}
 	}
 	return changed, nil
 }
 
+// unqueue takes a withdrawn dispatch out of the queue.
+func (w *Workflow) unqueue(ctx context.Context, tx *sqldb.Tx, d docstore.Dispatch) error {
+	if w.opt.Queue == nil {
+		return broken{errors.New("nothing is known of the queue")}
+	}
+	out, err := w.opt.Queue.Withdraw(ctx, tx, d.Transfer, d.Address)
+	if err != nil {
+		return broken{err}
+	}
+	if !out {
+		return broken{fault.New(fault.Conflict, fault.Text{
+			EN: "the document is on its way to " + d.Address + " just now; try again in a minute",
+			VI: "văn bản đang được chuyển tới " + d.Address + ", hãy thử lại sau ít phút",
+		})}
+	}
+	return nil
+}
+
+// before is a dispatch as it was.
+type before struct{ docstore.Dispatch }
+
+// follow does what an event brings with it in mailboxes and at other servers.
+func (w *Workflow) follow(
+	ctx context.Context, tx *sqldb.Tx, units *directory.Snapshot, was before, d *docstore.Dispatch, ev docstore.StatusEvent, act docstore.Act,
+) (err error) {
+	switch {
+	case act.Event == docstore.EventAccept && d.State == docstore.StateRecalled:
+		err = w.destroy(ctx, tx, units, d, ev)
+	case d.State != was.State || d.State == docstore.StateAssigned:
+		d.Place, err = w.move(ctx, tx, units, *d, act.Reason)
+	}
+	if err != nil {
+		return err
+	}
+	if err := w.tellPeer(ctx, tx, *d, ev); err != nil {
+		return err
+	}
+	switch act.Event {
+	case docstore.EventRefuse, docstore.EventDrop:
+		return w.tellRefusal(ctx, tx, units, *d, ev)
+	case docstore.EventRecall, docstore.EventUpdate, docstore.EventReplace:
+		return w.ask(ctx, tx, units, d, ev, act)
+	case docstore.EventAccept, docstore.EventDecline:
+		return w.answered(ctx, tx, units, was, d, ev, act)
+	}
+	return nil
+}
+
 // move takes the message of d to the folder of its state. One that is no
 // longer there, since somebody deleted it, does not hold the document up.
-func (b *deed) move(
-	ctx context.Context, tx *sqldb.Tx, d docstore.Dispatch, reason edoc.RefuseReason,
+func (w *Workflow) move(
+	ctx context.Context, tx *sqldb.Tx, units *directory.Snapshot, d docstore.Dispatch, reason edoc.RefuseReason,
 ) (docstore.Place, error) {
 	if d.Place == (docstore.Place{}) {
 		return d.Place, nil
 	}
-	to, err := b.w.folder(ctx, tx, d, reason)
+	to, err := w.folder(ctx, tx, units, d, reason)
 	if err != nil {
 		return d.Place, err
 	}
+	if int64(to) == d.Place.Mailbox {
+		return d.Place, nil
+	}
 	from, uid := mailstore.MailboxID(d.Place.Mailbox), mailstore.UID(d.Place.UID)
 	var place docstore.Place
-	switch moved, err := b.w.boxes.MoveEntry(ctx, tx, from, uid, to); {
+	switch moved, err := w.boxes.MoveEntry(ctx, tx, from, uid, to); {
 	case err == nil:
 		place = docstore.Place{Mailbox: int64(to), UID: int64(moved)}
 		if d.State == docstore.StateWithdrawn {
-			return place, b.w.docs.SetPlace(ctx, tx, d.ID, docstore.Place{}) // ordinary mail from now on
+			return place, w.docs.SetPlace(ctx, tx, d.ID, docstore.Place{}) // ordinary mail from now on
 		}
 	case !errors.Is(err, mailstore.ErrNoMessage):
 		return d.Place, err
 	}
-	return place, b.w.docs.SetPlace(ctx, tx, d.ID, place)
+	return place, w.docs.SetPlace(ctx, tx, d.ID, place)
 }
 
 // folder gives the folder of the state of d. A reason without a folder of its
 // own, which only other surfaces offer, goes where the free reasons go.
 func (w *Workflow) folder(
-	ctx context.Context, r sqldb.Reader, d docstore.Dispatch, reason edoc.RefuseReason,
+	ctx context.Context, tx *sqldb.Tx, units *directory.Snapshot, d docstore.Dispatch, reason edoc.RefuseReason,
 ) (mailstore.MailboxID, error) {
 	role := mailstore.RoleNone
 	switch d.State {
+	case docstore.StateAssigned:
+		return w.leadFolder(ctx, tx, units, d)
+	case docstore.StateQuarantined:
+		role = mailstore.RoleHeld
+	case docstore.StateRecalled:
+		role = mailstore.RoleAccepted
+	case docstore.StateReplaced:
+		role = mailstore.RoleReplaced
 	case docstore.StateArrived:
 		role = mailstore.RoleIncoming
 	case docstore.StateRegistered:
@@ -220,54 +313,29 @@ func (w *Workflow) folder(
 		}
 		role = mailstore.RoleRefusedFor(reason)
 	}
-	id, err := w.boxes.Role(ctx, r, d.To, role)
+	id, err := w.boxes.Role(ctx, tx, d.To, role)
 	if err != nil {
 		return 0, fmt.Errorf("folder of state %s of unit %d: %w", d.State, d.To, err)
 	}
 	return id, nil
 }
 
-// may checks the role and gives the one that counts: only clerks keep registers; work may be begun by those
-// who do it too. edoc.md §4.4.
-func (b *deed) may(unit directory.Unit, id directory.UnitID, e docstore.Event) (directory.Role, error) {
-	roles := []directory.Role{directory.RoleClerk}
-	who := fault.Text{EN: "only a clerk of", VI: "chỉ văn thư của"}
-	if e == docstore.EventStart {
-		roles = append(roles, directory.RoleStaff)
-		who = fault.Text{EN: "only a clerk or staff member of", VI: "chỉ văn thư hoặc chuyên viên của"}
+// leadFolder gives the folder of the person who is in charge of d.
+func (w *Workflow) leadFolder(
+	ctx context.Context, tx *sqldb.Tx, units *directory.Snapshot, d docstore.Dispatch,
+) (mailstore.MailboxID, error) {
+	list, err := docstore.Assignees(ctx, tx, d.ID)
+	if err != nil {
+		return 0, err
 	}
-	for _, r := range roles {
-		if b.units.HasRole(b.actor.ID, id, r) {
-			return r, nil
-		}
+	if len(list) == 0 {
+		return 0, fmt.Errorf("dispatch %d is assigned to nobody", d.ID)
 	}
-	name := unit.Name
-	if name == "" {
-		name = "đơn vị nhận"
+	a, ok := units.Account(list[0].Account)
+	if !ok {
+		return 0, fmt.Errorf("dispatch %d is assigned to account %d, which is none", d.ID, list[0].Account)
 	}
-	what := eventName(e)
-	return "", fault.New(fault.Denied, fault.Text{
-		EN: fmt.Sprintf("%s %s may %s", who.EN, name, what.EN),
-		VI: fmt.Sprintf("%s %s được %s", who.VI, name, what.VI),
-	})
-}
-
-func eventName(e docstore.Event) fault.Text {
-	switch e {
-	case docstore.EventRegister:
-		return fault.Text{EN: "register a document", VI: "vào sổ văn bản"}
-	case docstore.EventRefuse:
-		return fault.Text{EN: "refuse a document", VI: "từ chối tiếp nhận văn bản"}
-	case docstore.EventStart:
-		return fault.Text{EN: "begin to work on a document", VI: "chuyển văn bản sang xử lý"}
-	case docstore.EventComplete:
-		return fault.Text{EN: "complete a document", VI: "kết thúc xử lý văn bản"}
-	case docstore.EventDismiss:
-		return fault.Text{EN: "say that this is ordinary mail", VI: "xác nhận đây là thư thường"}
-	case docstore.EventUndo:
-		return fault.Text{EN: "take a registration back", VI: "hoàn tác việc vào sổ"}
-	}
-	return fault.Text{EN: "do this", VI: "thực hiện thao tác này"}
+	return w.boxes.PersonFolder(ctx, tx, d.To, a)
 }
 
 // broken is an error after something was changed: the transaction must not be

@@ -89,7 +89,7 @@ func (p *province) addUnit(name, title string, number int) {
 		p.t.Fatal(err)
 	}
 	var accounts []directory.AccountID
-	for _, r := range []directory.Role{directory.RoleClerk, directory.RoleStaff} {
+	for _, r := range []directory.Role{directory.RoleClerk, directory.RoleStaff, directory.RoleLeader} {
 		a, _, err := p.dir.CreateAccount(ctx, system(), directory.Account{
 			Login: mail.Address{Local: string(r), Domain: name + "." + domain}, Name: string(r) + " " + title,
 			Roles: []directory.Assignment{{Unit: u.ID, Role: r}}, State: directory.Active,

@@ -8,6 +8,7 @@ ALTER TABLE dispatch ADD COLUMN asked_uid INTEGER NOT NULL DEFAULT 0;
 CREATE UNIQUE INDEX dispatch_asked ON dispatch (asked_mailbox_id, asked_uid) WHERE asked_mailbox_id <> 0;
 CREATE INDEX dispatch_change ON dispatch (change_of) WHERE change_of <> 0;
 CREATE INDEX dispatch_overlay ON dispatch (overlay, id) WHERE overlay <> '';
+CREATE INDEX document_mail_id ON document (mail_id) WHERE mail_id <> '';
 -- owner: docstore
 -- Who works on a dispatch; the whole list is replaced when it is assigned again.
 CREATE TABLE assignee (
