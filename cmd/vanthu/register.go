@@ -7,19 +7,20 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"vanthu/docstore"
 	"vanthu/internal/control"
 	"vanthu/internal/fault"
 	"vanthu/internal/report"
 )
 
 func (c *cli) registerCmd() *cobra.Command {
-	return parent("register", "Registers of incoming and outgoing documents (sổ đăng ký văn bản)", c.registerShow(), c.registerExport())
+	return parent("register", "Registers of incoming and outgoing documents (sổ đăng ký văn bản)",
+		c.registerShow(), c.registerExport(),
+		c.registerList(), c.registerCorrect(), c.registerVoid(), c.registerReserve(), c.registerReserved())
 }
 
 func (c *cli) registerShow() *cobra.Command {
 	var req control.RegisterShow
-	var day, direction string
+	var day string
 	var asCSV bool
 	cmd := &cobra.Command{
 		Use:   "show [UNIT]",
@@ -41,7 +42,6 @@ func (c *cli) registerShow() *cobra.Command {
 				}
 				req.AsOf = at.AddDate(0, 0, 1).Add(-time.Microsecond) // the whole of that day
 			}
-			req.Direction = docstore.Direction(direction)
 			var book report.Register
 			if err := c.call(cmd.Context(), control.CallRegisterShow, req, &book, nil); err != nil {
 				return err
@@ -57,7 +57,8 @@ func (c *cli) registerShow() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&req.Unit, "unit", "", "`unit`: code, short name or address")
-	f.StringVar(&direction, "direction", "den", "den: incoming documents, di: outgoing ones")
+	f.StringVar((*string)(&req.Direction), "direction", "den", "den: incoming documents, di: outgoing ones")
+	f.StringVar((*string)(&req.Series), "series", "", "`series` of an outgoing register; see register list")
 	f.IntVar(&req.Year, "year", 0, "`year` of the register; the present one when not given")
 	f.IntVar(&req.From, "from", 0, "first `number`")
 	f.IntVar(&req.To, "to", 0, "last `number`")

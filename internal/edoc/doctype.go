@@ -128,6 +128,16 @@ func TypeForName(s string) (DocType, bool) {
 	return DocType{}, false
 }
 
+// SymbolOf gives the symbol that a document of type t of the agency with that
+// short name bears: "QĐ-SYT"; a Công văn's, which names no type, is the agency's
+// alone. NĐ 30/2020, Phụ lục I.
+func SymbolOf(t DocType, shortName string) string {
+	if t.Abbr == "" {
+		return shortName
+	}
+	return t.Abbr + "-" + shortName
+}
+
 // IsZero reports whether t is no type.
 func (t DocType) IsZero() bool { return t == DocType{} }
 

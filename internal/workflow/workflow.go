@@ -93,6 +93,8 @@ type Act struct {
 	Note   string              // free text
 	Assign []docstore.Assignee // of assign and reassign: Account, Role, Due, Note
 	Due    time.Time           // of assign, reassign and extend; zero leaves it
+
+	late bool // of an undo: a clerk voids the entry, at any time
 }
 
 // Do carries act out for actor and returns the dispatch as it is then. It
@@ -163,7 +165,7 @@ func (b *deed) perform(ctx context.Context, tx *sqldb.Tx, d docstore.Dispatch, a
 	}
 	return b.w.carry(ctx, tx, b.units, d, docstore.Act{
 		Event: act.Event, Reason: act.Reason, Note: act.Note, Recipient: unit.Name, Source: b.src,
-		Assign: slices.Clone(act.Assign), Due: act.Due, Tier: tierOf(role),
+		Assign: slices.Clone(act.Assign), Due: act.Due, Tier: tierOf(role), Late: act.late,
 	}, b.journalActor(b.side(ctx, tx, d, act.Event), role))
 }
 
