@@ -62,9 +62,10 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"flip":  scriptFlip,
-			"await": scriptAwait,
-			"taken": scriptTaken,
+			"flip":    scriptFlip,
+			"await":   scriptAwait,
+			"appears": scriptAppears,
+			"taken":   scriptTaken,
 		},
 	})
 }
@@ -103,6 +104,19 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("no server answers in %s", args[0])
+}
+
+// scriptAppears waits until a file is there: appears FILE.
+func scriptAppears(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: appears FILE")
+	}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("%s does not appear", args[0])
 }
 
 // scriptTaken takes the SMTP port of a demo until the script ends, and sets

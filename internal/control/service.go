@@ -109,6 +109,8 @@ func calls() map[string]call {
 		CallDocumentShow:   on((*Service).documentShow),
 		CallDocumentAct:    on((*Service).documentAct),
 		CallDocumentRecall: on((*Service).documentRecall),
+		CallDocumentFile:   on((*Service).documentFile),
+		CallDocumentExport: on((*Service).documentExport),
 		CallRegisterShow:   on((*Service).registerShow),
 		CallRegisterList:   on((*Service).registerList),
 		CallRegisterFix:    on((*Service).registerCorrect),

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,10 +26,10 @@ var errNoContent = fault.New(fault.NotFound, fault.Text{
 	EN: "the content of this document is not here any more", VI: "nội dung văn bản không còn trong hệ thống",
 })
 
-// Contents gives the files of a document as they were sent: those attached to
-// its message, and those packed in an edXML package there. The package is nil
-// when there was none. Packages themselves are not among the files.
-func Contents(ctx context.Context, boxes *mailstore.Store, doc docstore.Document) (files []edoc.PackageFile, p *edoc.Package, err error) {
+// Files gives everything that a document was sent with: what is attached to its
+// message, edXML packages too, and what is packed in these. A file that is
+// there twice is given once. The package is nil when there is none.
+func Files(ctx context.Context, boxes *mailstore.Store, doc docstore.Document) (files []edoc.PackageFile, p *edoc.Package, err error) {
 	c, err := boxes.Content(ctx, mailstore.MessageID(doc.Message))
 	if errors.Is(err, mailstore.ErrNoMessage) {
 		return nil, nil, errNoContent
@@ -49,16 +50,13 @@ func Contents(ctx context.Context, boxes *mailstore.Store, doc docstore.Document
 		if err != nil {
 			return nil, nil, fmt.Errorf("read an attachment: %w", err)
 		}
-		if !edoc.IsEdXMLName(a.Name) {
-			add(edoc.PackageFile{Name: a.Name, Type: a.Type, Data: data})
+		add(edoc.PackageFile{Name: a.Name, Type: a.Type, Data: data})
+		if !edoc.IsEdXMLName(a.Name) || p != nil {
 			continue
 		}
-		found, _, err := edoc.ReadEdXML(bytes.NewReader(data), edoc.Limits{})
+		p, _, err = edoc.ReadEdXML(bytes.NewReader(data), edoc.Limits{})
 		if err != nil && fault.KindOf(err) != fault.Invalid {
 			return nil, nil, err
-		}
-		if found != nil && p == nil {
-			p = found
 		}
 	}
 	if p != nil {
@@ -74,6 +72,16 @@ func Contents(ctx context.Context, boxes *mailstore.Store, doc docstore.Document
 		add(edoc.PackageFile{Name: "noi-dung.txt", Type: "text/plain", Description: "Nội dung thư", Data: text})
 	}
 	return files, p, nil
+}
+
+// contents gives the files that go into a package of a document: all but the
+// package that it came in.
+func (d *Drop) contents(ctx context.Context, doc docstore.Document) ([]edoc.PackageFile, *edoc.Package, error) {
+	files, p, err := Files(ctx, d.stores.Mail, doc)
+	if p != nil {
+		files = slices.DeleteFunc(files, func(f edoc.PackageFile) bool { return edoc.IsEdXMLName(f.Name) })
+	}
+	return files, p, err
 }
 
 // maxBody is how much of a text part becomes a file.
@@ -147,7 +155,7 @@ func (d *Drop) packageFor(ctx context.Context, o outgoing) (text []byte, sent []
 		return nil, nil, nil
 	}
 	f.to = sent
-	files, original, err := Contents(ctx, d.stores.Mail, f.doc)
+	files, original, err := d.contents(ctx, f.doc)
 	if err != nil {
 		return nil, sent, err
 	}
@@ -190,7 +198,7 @@ func (d *Drop) Export(ctx context.Context, doc docstore.Document, scope Scope) (
 			})
 		}
 	}
-	files, original, err := Contents(ctx, d.stores.Mail, doc)
+	files, original, err := d.contents(ctx, doc)
 	if err != nil {
 		return nil, err
 	}
