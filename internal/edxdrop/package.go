@@ -115,6 +115,7 @@ type facts struct {
 	signer    edoc.Signer
 	relations []docstore.RelationView
 	to        []docstore.Dispatch
+	all       bool // to is all there are
 }
 
 func readFacts(ctx context.Context, r sqldb.Reader, doc docstore.Document) (f facts, err error) {
@@ -184,6 +185,7 @@ func (d *Drop) Export(ctx context.Context, doc docstore.Document, scope Scope) (
 	if err != nil {
 		return nil, err
 	}
+	f.all = scope == ToAll
 	if scope == ToOutside {
 		all := f.to
 		f.to = nil
@@ -234,14 +236,7 @@ func (d *Drop) build(f facts, original *edoc.Package, files []edoc.PackageFile) 
 		p.Header = d.header(units, f)
 		p.Business.Reason = "Văn bản điện tử mới"
 	}
-	p.Header.To = nil
-	seen := map[string]bool{}
-	for _, x := range f.to {
-		if to := d.recipient(units, x); !seen[to.OrganID] {
-			seen[to.OrganID] = true
-			p.Header.To = append(p.Header.To, to)
-		}
-	}
+	p.Header.To = d.addressees(units, f, original)
 	for i, file := range files {
 		file.ContentID = "cid:" + strconv.Itoa(i+1)
 		if file.Name == "" {
@@ -253,6 +248,42 @@ func (d *Drop) build(f facts, original *edoc.Package, files []edoc.PackageFile) 
 		p.Files = append(p.Files, file)
 	}
 	return p
+}
+
+// addressees gives the recipients that a package names. What the original says
+// of one is kept; so are, unless only some are wanted, those that did not get it
+// here.
+func (d *Drop) addressees(units *directory.Snapshot, f facts, original *edoc.Package) (list []edoc.Organization) {
+	known := map[string]int{} // canonical code → index in original.Header.To
+	canonical := func(code string) string {
+		if u, ok := units.UnitByCode(code); ok {
+			return u.Code
+		}
+		return d.organ(Code(code)).code()
+	}
+	seen := map[string]bool{}
+	add := func(o edoc.Organization) {
+		if c := canonical(o.OrganID); !seen[c] {
+			seen[c] = true
+			list = append(list, o)
+		}
+	}
+	if original != nil {
+		for i, o := range original.Header.To {
+			known[canonical(o.OrganID)] = i
+			if f.all {
+				add(o)
+			}
+		}
+	}
+	for _, x := range f.to {
+		o := d.recipient(units, x)
+		if i, ok := known[canonical(o.OrganID)]; ok {
+			o = original.Header.To[i]
+		}
+		add(o)
+	}
+	return list
 }
 
 func (d *Drop) header(units *directory.Snapshot, f facts) edoc.MessageHeader {

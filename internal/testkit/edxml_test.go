@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"vanthu/config"
 	"vanthu/docstore"
+	"vanthu/internal/control"
 	"vanthu/internal/edoc"
 	"vanthu/internal/mail"
 	"vanthu/internal/sqldb"
@@ -335,5 +337,75 @@ func TestOutboxAfterCrash(t *testing.T) {
 	eventually(t, "it is written whole", func() bool { got, err := os.ReadFile(path); return err == nil && bytes.Equal(got, whole) })
 	if _, err := os.Stat(tmp); !os.IsNotExist(err) {
 		t.Errorf("the temporary file: %v", err)
+	}
+}
+
+// TestOracle13RoundTrip is acceptance oracle 13: a package as the SDK writes it,
+// with every header field that is known, becomes a document and leaves as a
+// package that means the same; the zipped attachments are unwrapped.
+func TestOracle13RoundTrip(t *testing.T) {
+	f := newFolders(t)
+	s := testkit.Start(t, testkit.Options{Change: f.configure()})
+	day := func(y, m, d int) time.Time { return time.Date(y, time.Month(m), d, 0, 0, 0, 0, hanoi) }
+	p := incoming(t, "06a", "H18.101", "000.00.99.H18")
+	p.Files[0] = edoc.PackageFile{ContentID: "cid:1", Name: "06a.pdf", Description: "Văn bản chính", Data: []byte("%PDF-1.7 toàn văn")}
+	p.Files = p.Files[:1]
+	h := &p.Header
+	h.From = edoc.Organization{
+		OrganID: "000.00.12.H49", InCharge: "UBND tỉnh Quảng Ninh", Name: "Sở Y tế Quảng Ninh", Address: "Hạ Long", Email: "vt@syt.test",
+		Phone: "0203", Fax: "0204", Website: "https://syt.test",
+	}
+	h.DocumentID = "000.00.12.H49-2025-06a/SYT-VP" // as another vendor writes it
+	h.To[0] = edoc.Organization{OrganID: "H18.101", InCharge: "UBND huyện cũ", Name: "Xã Một (tên cũ)", Address: "Điện Biên", Email: "x@x.test"}
+	h.Place, h.Issued, h.Due = "Quảng Ninh", day(2025, 3, 4), day(2025, 4, 5).Add(24*time.Hour-time.Second)
+	h.Class, h.TypeDetail, h.TypeName, h.Subject, h.Content = edoc.ClassAdministrative, 18, "Công văn", `V/v "tiêm chủng" & <khác>`, "Nội dung chính"
+	h.Signer = edoc.Signer{Competence: "KT. GIÁM ĐỐC", Position: "Phó Giám đốc", FullName: "(họ tên)"}
+	h.ToPlaces, h.Steering, h.TaskCodes, h.Application = []string{"Như trên", "Lưu: VT"}, 2, []string{"NV-1", "NV-2"}, "QLVB"
+	h.Other = edoc.OtherInfo{
+		Urgency: edoc.UrgencyFlash, Sphere: "Nội bộ", TyperNotation: "abc", Copies: 2, Pages: 3, Direction: true,
+		ReplyFors: []string{"1/A-B"}, ReferenceCodes: []string{"2/A-B"}, Appendixes: []string{"Phụ lục 1"},
+	}
+	h.ResponseFor = []edoc.DocumentRef{{OrganID: "H18", Code: "45/UBND-KGVX", Issued: day(2025, 2, 1), DocumentID: "H18,2025/02/01,45/UBND-KGVX"}}
+	p.Trace = []edoc.TraceHeader{{OrganID: "H49.12", At: time.Date(2025, 3, 4, 9, 14, 5, 0, hanoi)}}
+	p.Business = edoc.Business{Reason: "Văn bản điện tử mới", Paper: true, Staff: edoc.StaffInfo{
+		Department: "Văn phòng", DepartmentID: "1", Staff: "Văn thư", StaffID: "2", Email: "v@x.test", Mobile: "09",
+	}}
+	// The SDK zips what it attaches.
+	zipped := *p
+	zipped.Files = []edoc.PackageFile{{
+		ContentID: "cid:1", Name: "06a.pdf", Description: "Văn bản chính", Type: "application/zip", Data: zipOf(t, map[string]string{"0f8c.edxml": "%PDF-1.7 toàn văn"}),
+	}}
+	drop(t, f.in, "sdk.edxml", encode(t, &zipped))
+	eventually(t, "it is taken", func() bool {
+		return len(files(t, filepath.Join(f.in, "done")))+len(files(t, filepath.Join(f.in, "error"))) > 0
+	})
+	v := viewOf(t, s, "06a/SYT-VP")
+	if v.Files[0].Name != "06a.pdf" || v.Files[0].Size != int64(len(p.Files[0].Data)) {
+		t.Errorf("files are %+v", v.Files)
+	}
+	var list []control.FileContent
+	if err := s.Rooms.Control().Call(t.Context(), control.CallDocumentExport, control.DocumentExport{
+		DocumentNamed: control.DocumentNamed{Code: "06a/SYT-VP"}, Format: control.FormatEdXML,
+	}, &list, nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := edoc.ParseEdXML(bytes.NewReader(list[0].Content), edoc.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := edoc.ParseEdXML(strings.NewReader(encode(t, p)), edoc.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	// Every exported field of the header was put to the test.
+	for name, value := range map[string]reflect.Value{"header": reflect.ValueOf(*h), "other": reflect.ValueOf(h.Other), "from": reflect.ValueOf(h.From)} {
+		for i := range value.NumField() {
+			if value.Field(i).IsZero() {
+				t.Errorf("%s: the test leaves %s empty", name, value.Type().Field(i).Name)
+			}
+		}
 	}
 }
