@@ -43,7 +43,10 @@ func (d *demo) mailTo(subject, to string) []byte {
 // submit sends a mail as the province's clerk and returns the server's final
 // reply.
 func (d *demo) submit(message []byte, rcpts ...string) (reply string, err error) {
-	from := "vanthu@ubnd." + demoDomain
+	return d.submitAs("vanthu@ubnd."+demoDomain, message, rcpts...)
+}
+
+func (d *demo) submitAs(from string, message []byte, rcpts ...string) (reply string, err error) {
 	c, err := smtp.Dial(d.addr.Submission)
 	if err != nil {
 		return "", err

@@ -171,6 +171,10 @@ func (d *demo) steps() []step {
 			"The register of incoming documents of commune 01: vanthu register show --unit xa01",
 		}, d.showRegister},
 		{text{
+			"Văn bản để tập làm, ở mọi trạng thái, tại các xã 40 đến 45: vanthu doc list",
+			"Documents to practise on, in every state, at communes 40 to 45: vanthu doc list",
+		}, d.train},
+		{text{
 			"Kiểm tra viên xác minh nhật ký, sổ và mọi thư: vanthu audit verify",
 			"The auditor verifies journal, registers and all mail: vanthu audit verify",
 		}, d.audit},
