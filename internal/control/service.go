@@ -119,6 +119,7 @@ func calls() map[string]call {
 		CallNumberList:     on((*Service).numberList),
 		CallNumbering:      on((*Service).numbering),
 		CallNumberingSet:   on((*Service).numberingSet),
+		CallReport:         on((*Service).reportMake),
 		CallQueueList:      on((*Service).queueList),
 		CallQueueAct:       on((*Service).queueAct),
 		CallQueueSummary:   on((*Service).queueSummary),
