@@ -27,6 +27,7 @@ type document struct {
 	units      int                      // dispatches made
 	again      bool                     // accepted before, now for further units
 	hash       [sha256.Size]byte        // of the message as its sender wrote it
+	given      bool                     // the number is ours; the message itself only asks for it
 }
 
 // recognize looks whether the message is an official document to a unit, and
@@ -56,6 +57,7 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 		})
 	}
 	rec := edoc.Recognize(input)
+	in.takeGiven(&rec, m)
 	in.rec = rec
 	if err := in.d.guardSecrets(ctx, fin, carrier{
 		actor: in.actor(), ref: string(in.id), client: in.origin.Remote, session: in.origin.Session, mark: max(rec.Secret, packedSecret(rec.EdXML)),
@@ -64,6 +66,13 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 	}
 	in.raisePriority(rec)
 	outside := in.toPeers()
+	var err error
+	if in.request, err = in.asksNumber(&rec, m); err != nil || in.request != nil {
+		return nil, err
+	}
+	if in.origin.Account != 0 && rec.Code != nil && rec.Code.Ask && rec.Op == edoc.OpNumber {
+		rec.Op = edoc.OpNew // it is the document, and gets its number on the way
+	}
 	if !toUnits && len(outside) == 0 || !rec.IsDocument() {
 		if in.toAxis() {
 			return nil, errOnlyDocuments()
@@ -85,7 +94,6 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 		doc.issuerName = p.Name
 	}
 	if in.origin.Peer != "" {
-		var err error
 		if doc.hash, err = contentHash(fin); err != nil {
 			return nil, fmt.Errorf("read the message: %w", err)
 		}
@@ -93,7 +101,6 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 	if err := in.setKinds(doc, m); err != nil {
 		return nil, err
 	}
-	var err error
 	if doc.files, err = docstore.Describe(atts, fin); err != nil {
 		return nil, err
 	}
@@ -320,6 +327,9 @@ func (doc *document) appendTrace(b []byte) []byte {
 	b = fmt.Appendf(b, "X-VB-Nhan-Dien: %s\r\n", doc.rec.Level)
 	if doc.issuer.ID != 0 {
 		b = fmt.Appendf(b, "X-VB-Don-Vi-Gui: %s\r\n", doc.issuer.Code)
+	}
+	if doc.given {
+		b = fmt.Appendf(b, "%s: %s\r\n", fieldGiven, mail.EncodeText(doc.rec.Code.String()))
 	}
 	return b
 }

@@ -42,6 +42,7 @@ type Incoming struct {
 	arrived time.Time // when it came, when that is not now
 
 	rec      edoc.Recognition             // what the message is as a document
+	request  *numberRequest               // the number that it asks for, nil for none
 	verdicts map[mailstore.Owner]*verdict // what rules make of it
 	asked    []*verdict                   // the same, those it is sent on to before who sends
 
@@ -288,6 +289,16 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 			return Accepted{QueueID: first, Repeated: true}, nil
 		}
 		local = rest
+	}
+	if doc.asks() {
+		if err := in.number(ctx, tx, fin, doc); err != nil {
+			return Accepted{}, err
+		}
+	}
+	if in.request != nil {
+		if err := in.reserve(ctx, tx, fin); err != nil {
+			return Accepted{}, err
+		}
 	}
 	all := local
 	local = in.keepers(all, doc)

@@ -188,7 +188,7 @@ func contentHash(fin *mailstore.Finished) (sum [sha256.Size]byte, err error) {
 
 func isTrace(field string) bool {
 	switch strings.ToLower(strings.TrimSpace(field)) {
-	case "return-path", "received", "x-vb-nhan-dien", "x-vb-don-vi-gui", strings.ToLower(peer.TransferField),
+	case "return-path", "received", "x-vb-nhan-dien", "x-vb-don-vi-gui", strings.ToLower(fieldGiven), strings.ToLower(peer.TransferField),
 		"dkim-signature", "authentication-results", "received-spf", "arc-seal", "arc-message-signature", "arc-authentication-results":
 		return true
 	}

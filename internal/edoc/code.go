@@ -60,7 +60,7 @@ func ParseCode(s string) (Code, error) {
 	switch {
 	case strings.HasPrefix(t, "/"):
 		t = strings.TrimLeft(t[1:], " ")
-		if year, rest, found := scanYear(t); found && !c.Ask {
+		if year, rest, found := scanYear(t); found {
 			c.Year, t = year, rest
 		}
 		c.Symbol, ok = parseSymbol(t)

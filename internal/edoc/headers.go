@@ -38,7 +38,7 @@ func DeclaredHeaders() []string {
 func ServerHeaders() []string {
 	return []string{
 		"X-VB-Dispatch", "X-VB-Trang-Thai", "X-VB-So-Den", "X-VB-Don-Vi-Gui",
-		"X-VB-Kiem-Tra", "X-VB-Nhat-Ky", "X-VB-Nhan-Dien",
+		"X-VB-Kiem-Tra", "X-VB-Nhat-Ky", "X-VB-Nhan-Dien", "X-VB-Cap-So",
 	}
 }
 

@@ -158,6 +158,16 @@ func stripControls(s string) string {
 	}, s)
 }
 
+// EncodeText gives the UTF-8 text s as a header field may hold it: as it is when
+// it is printable ASCII that cannot be taken for an encoded word, else as encoded
+// words.
+func EncodeText(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0 && !strings.Contains(s, "=?") {
+		return s
+	}
+	return encodeWords(s)
+}
+
 // encodeWords gives the UTF-8 text s as encoded words of at most 75 octets with
 // a blank between two, never cutting a letter. RFC 2047, section 5.
 func encodeWords(s string) string {
