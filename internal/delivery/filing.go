@@ -225,7 +225,7 @@ func looseName(s string) string {
 func (in *Incoming) follow(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Finished, doc *document, local []directory.Recipient) error {
 	for _, r := range local { // those who were sent it on come with who sends it
 		if v := in.verdicts[ownerOf(r)]; v != nil {
-			if err := in.sendOn(ctx, tx, fin, doc, v); err != nil {
+			if err := in.sendOn(ctx, tx, fin, doc, sending{v, in.wishesFor(v.to)}); err != nil {
 				return err
 			}
 		}
@@ -257,9 +257,31 @@ type redirectedData struct {
 	To      []string `json:"to"`
 }
 
+// sending is a verdict that sends on, with what the sender asked for the
+// recipient whose verdict it is.
+type sending struct {
+	*verdict
+	asked mail.Recipient
+}
+
+// on is what is asked for somebody it is sent on to. Who sends on all of it to
+// one address is an alias, for which the wishes hold unchanged; else whoever asked
+// for a report of success has it from here. RFC 3461, sections 5.2.7.2 and 5.2.7.3 (c).
+func (s sending) on(to mail.Address, doc *document) mail.Recipient {
+	return forwarded(s.asked, to, !s.alias(doc))
+}
+
+// alias tells whether the message goes on to one address and is not kept.
+func (v *verdict) alias(doc *document) bool {
+	return !v.keeps(doc) && len(v.outside)+len(v.inside)+len(v.others) == 1
+}
+
+// keeps tells whether a copy stays with the recipient.
+func (v *verdict) keeps(doc *document) bool { return len(v.copies) > 0 || doc.waits(v.to) }
+
 // sendOn stores a message anew for those it is sent on to, with a field that
 // says who did, and goes on with what their rules say.
-func (in *Incoming) sendOn(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Finished, doc *document, v *verdict) error {
+func (in *Incoming) sendOn(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Finished, doc *document, v sending) error {
 	if len(v.outside)+len(v.inside) == 0 {
 		return nil
 	}
@@ -273,18 +295,18 @@ func (in *Incoming) sendOn(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fin
 	if len(v.outside) > 0 {
 		rcpts := make([]mail.Recipient, len(v.outside))
 		for i, a := range v.outside {
-			rcpts[i] = mail.Recipient{Addr: a, Notify: mail.NotifyFailure}
+			rcpts[i] = v.on(a, doc)
 			data.To = append(data.To, a.String())
 		}
 		env := in.env
-		env.ID, env.To = "", nil
+		env.To = nil
 		if err := d.stores.Queue.Enqueue(ctx, tx, newQueueID(d.opt.Now()), queue.MessageRef(msg), env, rcpts); err != nil {
 			return err
 		}
 	}
 	for _, c := range v.inside {
 		data.To = append(data.To, c.to.Addr.String())
-		if err := in.deliverOn(ctx, tx, v, c, msg); err != nil {
+		if err := in.deliverOn(ctx, tx, v.verdict, c, msg); err != nil {
 			return err
 		}
 	}
@@ -298,7 +320,7 @@ func (in *Incoming) sendOn(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fin
 		return err
 	}
 	for _, c := range v.inside {
-		if err := in.sendOn(ctx, tx, fin, doc, c); err != nil {
+		if err := in.sendOn(ctx, tx, fin, doc, sending{c, v.on(c.to.Addr, doc)}); err != nil {
 			return err
 		}
 	}

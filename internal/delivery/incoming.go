@@ -343,7 +343,7 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 	}); err != nil {
 		return Accepted{}, err
 	}
-	if err := in.report(ctx, tx, fin, failed); err != nil {
+	if err := in.report(ctx, tx, fin, doc, failed); err != nil {
 		return Accepted{}, err
 	}
 	if err := in.follow(ctx, tx, fin, doc, all); err != nil {

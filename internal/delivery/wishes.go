@@ -116,6 +116,42 @@ func forwarded(r mail.Recipient, addr mail.Address, group bool) mail.Recipient {
 	return r
 }
 
+// wishesFor gives what the sender asked for the recipient of whom r is one.
+func (in *Incoming) wishesFor(r directory.Recipient) mail.Recipient {
+	named := in.named[r.Addr]
+	for _, to := range in.env.To {
+		if to.Addr == named {
+			all, err := in.d.stores.Directory.Snapshot().Expand(named)
+			return forwarded(to, r.Addr, err == nil && len(all) > 1)
+		}
+	}
+	return mail.Recipient{Addr: r.Addr}
+}
+
+// outcome tells what became of the message at a recipient of ours that did not
+// fail; ok is false when others report on it.
+func (in *Incoming) outcome(v *verdict, doc *document) (action Action, text fault.Text, ok bool) {
+	inMailbox := fault.Text{EN: "it is in the mailbox", VI: "đã vào hộp thư"}
+	switch {
+	case v == nil || v.keeps(doc):
+		return Delivered, inMailbox, true
+	case !v.alias(doc):
+		n := len(v.outside) + len(v.inside) + len(v.others)
+		if n == 0 { // thrown away by its rules, which are nobody's business
+			return Delivered, inMailbox, true
+		}
+		return Expanded, fault.Text{
+			EN: fmt.Sprintf("its recipient has it sent on to %d addresses", n),
+			VI: fmt.Sprintf("người nhận đặt chuyển tiếp tới %d địa chỉ", n),
+		}, true
+	case len(v.inside) == 1:
+		return in.outcome(v.inside[0], nil)
+	case len(v.others) == 1:
+		return Delivered, inMailbox, true
+	}
+	return "", fault.Text{}, false // the queue tells
+}
+
 // Results gives, after Commit, for each recipient of the envelope nil or why
 // it alone did not get the message. It is nil unless the client is one that is
 // told for each (LMTP, RFC 2033); then nobody else is.
@@ -123,7 +159,7 @@ func (in *Incoming) Results() []error { return in.results }
 
 // report tells the sender who did not get the message, and who did when that
 // was asked for.
-func (in *Incoming) report(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Finished, failed []Reported) error {
+func (in *Incoming) report(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Finished, doc *document, failed []Reported) error {
 	success := false
 	for _, r := range in.env.To {
 		success = success || r.Notify&mail.NotifySuccess != 0
@@ -131,7 +167,7 @@ func (in *Incoming) report(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fin
 	if len(failed) == 0 && !success {
 		return nil
 	}
-	list, err := in.reported(failed)
+	list, err := in.reported(failed, doc)
 	if err != nil || len(list) == 0 || in.env.From.Null {
 		return err
 	}
@@ -147,7 +183,7 @@ func (in *Incoming) report(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fin
 
 // reported gives what the sender is told: for each recipient as it wrote it,
 // what became of the mailboxes here that stand behind it.
-func (in *Incoming) reported(failed []Reported) (list []Reported, err error) {
+func (in *Incoming) reported(failed []Reported, doc *document) (list []Reported, err error) {
 	snap := in.d.stores.Directory.Snapshot()
 	why := map[string]*Reported{}
 	for i := range failed {
@@ -186,9 +222,9 @@ func (in *Incoming) reported(failed []Reported) (list []Reported, err error) {
 				VI: fmt.Sprintf("đã chuyển tới %d thành viên của nhóm", len(targets)),
 			}})
 		default:
-			list = append(list, Reported{To: r, Action: Delivered, Status: "2.0.0", Text: fault.Text{
-				EN: "it is in the mailbox", VI: "đã vào hộp thư",
-			}})
+			if action, text, ok := in.outcome(in.verdicts[ownerOf(targets[0])], doc); ok {
+				list = append(list, Reported{To: r, Action: action, Status: "2.0.0", Text: text})
+			}
 		}
 	}
 	return list, nil
