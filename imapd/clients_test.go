@@ -1,8 +1,10 @@
 package imapd
 
 import (
+	"bufio"
 	"crypto/tls"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -16,6 +18,8 @@ import (
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/emersion/go-sasl"
+
+	"vanthu/internal/wire"
 )
 
 // secure is a world with TLS: a listener for STARTTLS at addr and one with implicit TLS at the second result.
@@ -223,6 +227,47 @@ func TestSessionLimit(t *testing.T) {
 		}
 	}
 	w.login("khac") // another account is not concerned
+}
+
+// T154: 300 sessions of one account at once: as many as may be are let in, the
+// others are told, and other accounts are served.
+func TestManySessionsAtOnce(t *testing.T) {
+	const at, most = 300, 10
+	gate := wire.NewGate(wire.GateOptions{PerAddr: 10 * at})
+	w := newWorld(t, Options{AllowInsecureAuthOnLoopback: true, SessionsPerUser: most, Gate: gate}, nil)
+	w.login("canbo").do("LOGOUT") // the first log-in of a password takes its time
+	answers := make(chan string, at)
+	for range at {
+		go func() {
+			c, err := net.Dial("tcp", w.addr)
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+			_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+			in := bufio.NewReader(c)
+			_, _ = in.ReadString('\n')
+			fmt.Fprintf(c, "a LOGIN canbo@x.test %s\r\n", w.pass["canbo"])
+			line, _ := in.ReadString('\n')
+			answers <- line
+		}()
+	}
+	in, told := 0, 0
+	for range at {
+		switch s := <-answers; {
+		case strings.HasPrefix(s, "a OK"):
+			in++
+		case strings.HasPrefix(s, "a NO [UNAVAILABLE]"), strings.HasPrefix(s, "* BYE"):
+			told++
+		default:
+			t.Errorf("answered %q", s)
+		}
+	}
+	if in > most || in == 0 || in+told != at {
+		t.Errorf("%d were let in and %d told, want at most %d in", in, told, most)
+	}
+	w.login("khac")
 }
 
 func TestBadCommandsEnd(t *testing.T) {

@@ -3,9 +3,12 @@ package smtpd
 import (
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,6 +91,91 @@ func TestTLSVersionsAndTickets(t *testing.T) {
 	c.wantClosed()
 	if n := srv.Stats().HandshakesFailed.Load(); n != 1 {
 		t.Errorf("failed handshakes = %d", n)
+	}
+}
+
+// syncBuilder is a text that several goroutines write.
+type syncBuilder struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (b *syncBuilder) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Builder.Write(p)
+}
+
+// T153: hundreds of handshakes that break off and connections that are reset cost
+// others nothing, leave nothing behind, and do not fill the log.
+func TestBrokenHandshakesAtOnce(t *testing.T) {
+	const strangers = 300 // of each kind
+	serverTLS, clientTLS := testConfigs(t)
+	var log syncBuilder
+	gate := wire.NewGate(wire.GateOptions{PerAddr: 10_000})
+	_, addr := serve(t, new(memory), Submissions, Options{TLS: serverTLS, Gate: gate, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	before := runtime.NumGoroutine()
+	var all sync.WaitGroup
+	for i := range 2 * strangers {
+		all.Go(func() {
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if i%2 == 0 { // a hello that breaks off
+				_, _ = io.WriteString(c, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+			}
+			_ = c.(*net.TCPConn).SetLinger(0)
+			_ = c.Close()
+		})
+	}
+	begun := time.Now()
+	c := dial(t, addr)
+	tc := tls.Client(c.conn, clientTLS)
+	if err := tc.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	c.conn, c.in = tc, &lineReader{r: tc}
+	c.want("", "220")
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("another client was greeted after %v", took)
+	}
+	all.Wait()
+	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before+20; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines are left of %d", runtime.NumGoroutine(), before)
+		}
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	if n := strings.Count(log.String(), "\n"); n > 10 {
+		t.Errorf("%d lines in the log:\n%.2000s", n, log.String())
+	}
+}
+
+// T048: an answer of 4 MB to AUTH is not collected.
+func TestHugeAuthAnswer(t *testing.T) {
+	_, addr := serve(t, new(memory), Submission, Options{AllowInsecureAuthOnLoopback: true})
+	c := dial(t, addr)
+	c.want("", "220")
+	c.want("EHLO pc.tinh.example", "250")
+	c.want("AUTH PLAIN", "334")
+	var a, b runtime.MemStats
+	runtime.ReadMemStats(&a)
+	go func() {
+		chunk := []byte(strings.Repeat("QUFB", 16<<10))
+		for range 64 {
+			if _, err := c.conn.Write(chunk); err != nil {
+				return
+			}
+		}
+		_, _ = io.WriteString(c.conn, "\r\n")
+	}()
+	c.want("", "5")
+	runtime.ReadMemStats(&b)
+	if n := b.TotalAlloc - a.TotalAlloc; n > 2<<20 {
+		t.Errorf("%d octets were allocated for it", n)
 	}
 }
 
