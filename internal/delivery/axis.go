@@ -24,6 +24,8 @@ type Axis interface {
 	Send(ctx context.Context, tx *sqldb.Tx, doc docstore.Document, transfer string) error
 	// Report has a status written for the axis, within tx.
 	Report(ctx context.Context, tx *sqldb.Tx, s edoc.StatusMessage) error
+	// DocumentID gives the DocumentId under which a document of ours leaves.
+	DocumentID(doc docstore.Document) string
 }
 
 // Package is what came by edXML from another system and is delivered as a
@@ -95,7 +97,8 @@ func errOnlyDocuments() error {
 	})
 }
 
-// sendStatusAxis reports a status of a dispatch that came over the axis.
+// sendStatusAxis reports a status of a dispatch that came over the axis, or asks
+// who got one over it for the document back.
 func (d *Delivery) sendStatusAxis(
 	ctx context.Context, tx *sqldb.Tx, doc docstore.Document, disp docstore.Dispatch, ev docstore.StatusEvent,
 ) error {
@@ -103,12 +106,20 @@ func (d *Delivery) sendStatusAxis(
 		return nil
 	}
 	code, _ := docstore.AxisOrgan(disp.Peer)
-	unit, _ := d.stores.Directory.Snapshot().Unit(disp.To)
-	s := edoc.NewStatusMessage(ev.Status, edoc.Dispatch{
-		Sender:    edoc.Organization{OrganID: code, Name: doc.IssuerName},
-		Recipient: edoc.Organization{OrganID: unit.Code, Name: unit.Name, Email: unit.Address.String()},
-		Document:  edoc.DocumentRef{Code: doc.Code, Issued: doc.Issued, DocumentID: disp.Transfer},
-	}, ev.At)
+	id, key := disp.To, disp.Transfer
+	asks := disp.To == 0
+	if asks {
+		id, key = doc.Issuer, d.opt.Axis.DocumentID(doc)
+	}
+	unit, _ := d.stores.Directory.Snapshot().Unit(id)
+	ours := edoc.Organization{OrganID: unit.Code, Name: unit.Name, Email: unit.Address.String()}
+	theirs := edoc.Organization{OrganID: code, Name: firstOf(doc.IssuerName, code)}
+	between := edoc.Dispatch{Sender: theirs, Recipient: ours}
+	if asks {
+		between = edoc.Dispatch{Sender: ours, Recipient: theirs}
+	}
+	between.Document = edoc.DocumentRef{Code: doc.Code, Issued: doc.Issued, DocumentID: key}
+	s := edoc.NewStatusMessage(ev.Status, between, ev.At)
 	s.Staff.Department = unit.Name
 	s.Description = strings.TrimSpace(ev.Reason.Vi() + " " + ev.Note)
 	if ev.Status == edoc.StatusRegistered && disp.ArrivalNumber > 0 {

@@ -325,9 +325,6 @@ func (d *Delivery) SendStatus(
 		return nil
 	}
 	if _, ok := docstore.AxisOrgan(disp.Peer); ok {
-		if asks {
-			return nil
-		}
 		return d.sendStatusAxis(ctx, tx, doc, disp, ev)
 	}
 	if d.opt.Peers == nil {

@@ -55,7 +55,7 @@ func temporary(name string) string { return "." + name + ".tmp" }
 // Send has a document written to the outbox for the organisations among its
 // dispatches that belong to the transfer, within tx.
 func (d *Drop) Send(ctx context.Context, tx *sqldb.Tx, doc docstore.Document, transfer string) error {
-	if err := d.insert(ctx, tx, outgoing{kind: kindDocument, document: doc.ID, transfer: transfer}, d.documentID(doc)); err != nil {
+	if err := d.insert(ctx, tx, outgoing{kind: kindDocument, document: doc.ID, transfer: transfer}, d.DocumentID(doc)); err != nil {
 		return err
 	}
 	tx.OnCommit(d.signal)
@@ -88,8 +88,8 @@ func (d *Drop) insert(ctx context.Context, tx *sqldb.Tx, o outgoing, edxmlID str
 	return nil
 }
 
-// documentID is the DocumentId under which a document of ours leaves.
-func (d *Drop) documentID(doc docstore.Document) string {
+// DocumentID gives the DocumentId under which a document of ours leaves.
+func (d *Drop) DocumentID(doc docstore.Document) string {
 	if doc.EdXMLID != "" {
 		return doc.EdXMLID
 	}

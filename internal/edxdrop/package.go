@@ -116,6 +116,14 @@ type facts struct {
 	relations []docstore.RelationView
 	to        []docstore.Dispatch
 	all       bool // to is all there are
+	former    []former
+}
+
+// former is a dispatch in whose place one of the document comes.
+type former struct {
+	doc      docstore.Document
+	dispatch docstore.Dispatch
+	next     docstore.DispatchID
 }
 
 func readFacts(ctx context.Context, r sqldb.Reader, doc docstore.Document) (f facts, err error) {
@@ -128,8 +136,24 @@ func readFacts(ctx context.Context, r sqldb.Reader, doc docstore.Document) (f fa
 	if f.relations, err = docstore.Relations(ctx, r, doc.ID); err != nil {
 		return f, err
 	}
-	f.to, err = docstore.Dispatches(ctx, r, doc.ID)
-	return f, err
+	if f.to, err = docstore.Dispatches(ctx, r, doc.ID); err != nil {
+		return f, err
+	}
+	for _, x := range f.to {
+		if x.ChangeOf == 0 {
+			continue
+		}
+		old, err := docstore.DispatchByID(ctx, r, x.ChangeOf)
+		if err != nil {
+			return f, err
+		}
+		one := former{dispatch: old, next: x.ID}
+		if one.doc, err = docstore.DocumentByID(ctx, r, old.Document); err != nil {
+			return f, err
+		}
+		f.former = append(f.former, one)
+	}
+	return f, nil
 }
 
 // packageFor makes the file of a document for the organisations that still wait
@@ -216,7 +240,7 @@ func (d *Drop) Status(doc docstore.Document, x docstore.Dispatch, at time.Time) 
 	units := d.stores.Directory.Snapshot()
 	s := edoc.NewStatusMessage(x.Status, edoc.Dispatch{
 		Sender: d.issuer(units, doc), Recipient: d.recipient(units, x),
-		Document: edoc.DocumentRef{Code: doc.Code, Issued: doc.Issued, DocumentID: d.documentID(doc)},
+		Document: edoc.DocumentRef{Code: doc.Code, Issued: doc.Issued, DocumentID: d.DocumentID(doc)},
 	}, at)
 	s.Description = x.Status.Name()
 	if x.ArrivalNumber > 0 {
@@ -234,7 +258,7 @@ func (d *Drop) build(f facts, original *edoc.Package, files []edoc.PackageFile) 
 		p = &edoc.Package{Header: original.Header, Trace: original.Trace, Business: original.Business}
 	} else {
 		p.Header = d.header(units, f)
-		p.Business.Reason = "Văn bản điện tử mới"
+		p.Business = d.business(units, f)
 	}
 	p.Header.To = d.addressees(units, f, original)
 	for i, file := range files {
@@ -248,6 +272,28 @@ func (d *Drop) build(f facts, original *edoc.Package, files []edoc.PackageFile) 
 		p.Files = append(p.Files, file)
 	}
 	return p
+}
+
+// business says what the package is for: a new document, or one that comes in
+// the place of others. QCVN 102:2016, Bussiness types 0, 2 and 3.
+func (d *Drop) business(units *directory.Snapshot, f facts) edoc.Business {
+	b := edoc.Business{Reason: "Văn bản điện tử mới"}
+	for _, old := range f.former {
+		if !slices.ContainsFunc(f.to, func(x docstore.Dispatch) bool { return x.ID == old.next }) {
+			continue
+		}
+		id, organ := d.DocumentID(old.doc), d.recipient(units, old.dispatch).OrganID
+		if old.dispatch.Overlay == docstore.OverlayUpdate {
+			return edoc.Business{Op: edoc.OpUpdate, Reason: "Cập nhật văn bản " + old.doc.Code, DocumentID: id, ContentChanged: true}
+		}
+		b.Op, b.Reason = edoc.OpReplace, "Thay thế văn bản "+old.doc.Code
+		if i := slices.IndexFunc(b.Replaces, func(r edoc.Replacement) bool { return r.DocumentID == id }); i >= 0 {
+			b.Replaces[i].OrganIDs = append(b.Replaces[i].OrganIDs, organ)
+		} else {
+			b.Replaces = append(b.Replaces, edoc.Replacement{DocumentID: id, OrganIDs: []string{organ}})
+		}
+	}
+	return b
 }
 
 // addressees gives the recipients that a package names. What the original says
@@ -289,7 +335,7 @@ func (d *Drop) addressees(units *directory.Snapshot, f facts, original *edoc.Pac
 func (d *Drop) header(units *directory.Snapshot, f facts) edoc.MessageHeader {
 	doc := f.doc
 	h := edoc.MessageHeader{
-		From: d.issuer(units, doc), DocumentID: d.documentID(doc), Issued: issued(doc), Subject: clip(doc.Abstract, 500),
+		From: d.issuer(units, doc), DocumentID: d.DocumentID(doc), Issued: issued(doc), Subject: clip(doc.Abstract, 500),
 		Signer: f.signer, Due: doc.Due, Other: edoc.OtherInfo{Urgency: doc.Urgency},
 	}
 	code := codeOf(doc)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"vanthu/docstore"
 	"vanthu/internal/delivery"
@@ -29,6 +30,9 @@ type parcel struct {
 func (d *Drop) takePackage(ctx context.Context, in Inlet, p parcel) error {
 	if err := d.check(p.Package); err != nil {
 		return err
+	}
+	if p.Business.Op == edoc.OpRecall {
+		return d.takeRecall(ctx, in, p)
 	}
 	units := d.stores.Directory.Snapshot()
 	to := recipients(units, p.Header.To)
@@ -180,8 +184,8 @@ func (d *Drop) text(p parcel, code string) string {
 
 // errUnknownDocument: a status is about nothing that was sent from here.
 var errUnknownDocument = fault.New(fault.NotFound, fault.Text{
-	EN: "the status is about a document that was not sent to that organisation from here",
-	VI: "trạng thái về một văn bản chưa từng được gửi từ đây tới cơ quan đó",
+	EN: "it is about a document that was not exchanged between these organisations here",
+	VI: "nói về một văn bản chưa từng được gửi giữa các cơ quan này ở đây",
 })
 
 // takeStatus moves the dispatch that a status is about. The same status again
@@ -196,6 +200,11 @@ func (d *Drop) takeStatus(ctx context.Context, in Inlet, s *edoc.StatusMessage) 
 		first, err := d.note(ctx, tx, sum)
 		if err != nil || !first {
 			return err
+		}
+		if s.Code.SentBy() == edoc.SideSender {
+			return d.asked(ctx, tx, in, request{
+				from: Code(s.SenderID()), to: []string{s.RecipientID()}, document: s.ResponseFor.DocumentID, why: s.Description, at: s.At,
+			})
 		}
 		x, err := d.dispatchOf(ctx, tx, s)
 		if err != nil {
@@ -218,6 +227,66 @@ func (d *Drop) takeStatus(ctx context.Context, in Inlet, s *edoc.StatusMessage) 
 		}
 		return err
 	})
+}
+
+// takeRecall takes a package that asks for an earlier one back: edXML's way of
+// saying status 13 to several organisations at once.
+func (d *Drop) takeRecall(ctx context.Context, in Inlet, p parcel) error {
+	var to []string
+	for _, o := range p.Header.To {
+		to = append(to, o.OrganID)
+	}
+	return d.stores.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		first, err := d.note(ctx, tx, p.hash())
+		if err != nil || !first {
+			return err
+		}
+		return d.asked(ctx, tx, in, request{
+			from: Code(p.Header.From.OrganID), to: to, document: p.Header.DocumentID, why: p.Business.Reason,
+		})
+	})
+}
+
+// request is a sender's wish to have a document back.
+type request struct {
+	from     Code
+	to       []string // codes of organisations
+	document string   // DocumentId
+	why      string
+	at       time.Time
+}
+
+// asked asks our units among those of a request for the document.
+func (d *Drop) asked(ctx context.Context, tx *sqldb.Tx, in Inlet, q request) error {
+	units := d.stores.Directory.Snapshot()
+	some := false
+	if utf8.RuneCountInString(q.why) < edoc.MinReasonRunes { // our own rule for reasons; others write less
+		q.why = strings.TrimSpace("Cơ quan gửi đề nghị lấy lại văn bản. " + q.why)
+	}
+	if q.at.IsZero() {
+		q.at = d.opt.Now()
+	}
+	for _, code := range q.to {
+		u, ok := units.UnitByCode(code)
+		if !ok {
+			continue
+		}
+		err := in.Reported(ctx, tx, docstore.Reported{
+			Peer: docstore.AxisPeer(d.organ(q.from).code()), Transfer: q.document, Recipient: u.Address.String(), Unit: u.Address.String(),
+			Status: edoc.StatusRecallRequested, At: q.at, Note: clip(q.why, docstore.MaxNote), Source: docstore.SourceEdXML,
+		})
+		if errors.Is(err, docstore.ErrNoDispatch) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		some = true
+	}
+	if !some {
+		return errUnknownDocument
+	}
+	return nil
 }
 
 // reason finds the reason of a refusal in its description, where other systems

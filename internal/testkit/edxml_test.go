@@ -409,3 +409,68 @@ func TestOracle13RoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// What a sender wants back, or replaces, is asked of the other side over the
+// axis, and the answer comes back.
+func TestRecallAndReplaceOverTheAxis(t *testing.T) {
+	f := newFolders(t)
+	here := testkit.Start(t, testkit.Options{Change: f.configure(axisOrgans...)})
+	there := here.StartStranger(t, folders{f.out, f.in}.configure(config.Organ{Codes: []string{"H18"}, Address: "h18@" + organDomain, Name: "UBND tỉnh"}))
+	state := func(code string) docstore.State { return viewOf(t, here, code).Dispatches[0].State }
+	recall := func(code string) {
+		if err := here.Rooms.Control().Call(t.Context(), control.CallDocumentRecall, control.DocumentRecall{
+			DocumentNamed: control.DocumentNamed{Code: code}, As: issuer, Reason: "gửi nhầm bản chưa hoàn chỉnh",
+		}, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// No clerk has acted on it: it is given back at once.
+	send(t, here, document("[81/QĐ-UBND] V/v gửi nhầm", "ax-81", organ(1)), organ(1))
+	eventually(t, "it arrives", func() bool { return state("81/QĐ-UBND") == docstore.StateArrived })
+	recall("81/QĐ-UBND")
+	eventually(t, "it is given back", func() bool { return state("81/QĐ-UBND") == docstore.StateRecalled })
+	if got := viewOf(t, there, "81/QĐ-UBND").Dispatches[0].State; got != docstore.StateRecalled {
+		t.Errorf("there it is %s", got)
+	}
+	// Registered: the clerk there says no.
+	send(t, here, document("[82/QĐ-UBND] V/v gửi nhầm nữa", "ax-82", organ(1)), organ(1))
+	eventually(t, "it arrives", func() bool { return state("82/QĐ-UBND") == docstore.StateArrived })
+	move(t, there, testkit.Waiting, testkit.Registered)
+	eventually(t, "it is registered", func() bool { return state("82/QĐ-UBND") == docstore.StateRegistered })
+	recall("82/QĐ-UBND")
+	if d := viewOf(t, here, "82/QĐ-UBND").Dispatches[0]; d.Status != "03" && d.Status != "13" {
+		t.Errorf("after the request: %+v", d)
+	}
+	asked := func() bool { return there.Count(t, `SELECT count(*) FROM dispatch WHERE overlay <> ''`) == 1 }
+	eventually(t, "the clerk there is asked", asked)
+	if err := there.Rooms.Control().Call(t.Context(), control.CallDocumentAct, control.DocumentAct{
+		DocumentNamed: control.DocumentNamed{Code: "82/QĐ-UBND"}, As: testkit.NeighbourLogin("xa01"), Act: docstore.EventDecline, Note: "đã triển khai thực hiện",
+	}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the answer comes back", func() bool {
+		e := viewOf(t, here, "82/QĐ-UBND").Dispatches[0].Events
+		return e[len(e)-1].Status == "16"
+	})
+	if got := state("82/QĐ-UBND"); got != docstore.StateRegistered {
+		t.Errorf("after the refusal it is %s", got)
+	}
+	// A new document in its place: type 3 with the old one's DocumentId; accepted there.
+	send(t, here, document("[83/QĐ-UBND][THAY THẾ 82/QĐ-UBND] V/v bản đúng", "ax-83", organ(1)), organ(1))
+	eventually(t, "the clerk there is asked", asked)
+	if err := there.Rooms.Control().Call(t.Context(), control.CallDocumentAct, control.DocumentAct{
+		DocumentNamed: control.DocumentNamed{Code: "82/QĐ-UBND"}, As: testkit.NeighbourLogin("xa01"), Act: docstore.EventAccept,
+	}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the old one is replaced", func() bool { return state("82/QĐ-UBND") == docstore.StateReplaced })
+	eventually(t, "the new one is where the old one was", func() bool { return state("83/QĐ-UBND") == docstore.StateRegistered })
+	// Type 1 by a package, as other systems ask.
+	p := incoming(t, "19", "H18.101")
+	drop(t, f.in, "x19.edxml", encode(t, p))
+	eventually(t, "it is taken", func() bool { return here.Count(t, `SELECT count(*) FROM document WHERE code = '19/SYT-VP'`) == 1 })
+	p.Business = edoc.Business{Op: edoc.OpRecall, Reason: "nhầm"}
+	p.Files = nil
+	drop(t, f.in, "x19-thu-hoi.edxml", encode(t, p))
+	eventually(t, "it is given back", func() bool { return state("19/SYT-VP") == docstore.StateRecalled })
+}

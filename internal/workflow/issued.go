@@ -15,6 +15,9 @@ import (
 // completed. edoc.md §4.3 row 15 and §4.11.
 func (w *Workflow) Issued(ctx context.Context, tx *sqldb.Tx, doc docstore.Issued) error {
 	units := w.dir.Snapshot()
+	if doc.Document.Issuer == 0 && doc.Recognition.EdXML != nil {
+		return w.supersedes(ctx, tx, units, doc)
+	}
 	for _, op := range doc.Recognition.Ops {
 		if op.Code == nil {
 			continue

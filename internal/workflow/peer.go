@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 
 	"vanthu/docstore"
@@ -62,7 +63,7 @@ func (w *Workflow) recalledBy(ctx context.Context, tx *sqldb.Tx, rep docstore.Re
 	}
 	units := w.dir.Snapshot()
 	for _, d := range list {
-		_, err := w.carry(ctx, tx, units, d, docstore.Act{Event: docstore.EventRecall, Note: rep.Note, Source: docstore.SourcePeer},
+		_, err := w.carry(ctx, tx, units, d, docstore.Act{Event: docstore.EventRecall, Note: rep.Note, Source: cmp.Or(rep.Source, docstore.SourcePeer)},
 			journal.Actor{Kind: journal.ActorExternal, Name: rep.Peer})
 		if err != nil && !isRefusal(err) {
 			return err
