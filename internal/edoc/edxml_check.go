@@ -114,7 +114,15 @@ func (h *MessageHeader) missing() []Problem {
 
 // Code gives the number and symbol of the header.
 func (h *MessageHeader) Code() (Code, bool) {
+	whole := "" // some write all of it into one element, and the symbol into the other too
+	switch rest, repeated := strings.CutPrefix(h.CodeNotation, h.CodeNumber+"/"); {
+	case h.CodeNotation != "" && strings.HasSuffix(h.CodeNumber, "/"+h.CodeNotation):
+		whole = h.CodeNumber
+	case repeated && h.CodeNumber != "" && len(h.CodeNumber) < 4 && rest != "": // four digits are the year of a legal norm
+		whole = h.CodeNotation
+	}
 	for _, s := range [...]string{
+		whole,
 		h.CodeNumber + "/" + h.CodeNotation,
 		h.CodeNumber + "-" + h.CodeNotation, // Party: 12 and CV/TU
 		h.CodeNumber,                        // all of it in one element

@@ -155,6 +155,21 @@ func TestTrapLettersInNumber(t *testing.T) {
 	}
 }
 
+// (d) The whole code in one element, in both, or split in the ways of others.
+func TestTrapCodeInOneElement(t *testing.T) {
+	tests := []struct{ number, notation, want string }{
+		{"129/SNV-VP", "SNV-VP", "129/SNV-VP"}, {"129", "129/SNV-VP", "129/SNV-VP"}, {"129/SNV-VP", "", "129/SNV-VP"},
+		{"", "129/SNV-VP", "129/SNV-VP"}, {"12", "CV/TU", "12-CV/TU"}, {"09", "2025/QĐ-UBND", "09/2025/QĐ-UBND"},
+		{"2025", "2025/QĐ-UBND", "2025/2025/QĐ-UBND"},
+	}
+	for _, tt := range tests {
+		h := MessageHeader{CodeNumber: tt.number, CodeNotation: tt.notation}
+		if c, ok := h.Code(); !ok || c.String() != tt.want {
+			t.Errorf("%q and %q: code is %v, want %s", tt.number, tt.notation, c, tt.want)
+		}
+	}
+}
+
 // (e) Old and new identifiers of organisations stand side by side.
 func TestTrapOldAndNewOrganID(t *testing.T) {
 	p := parsePackage(t, sample(t, "congvan.edxml"))

@@ -22,6 +22,7 @@ type sample struct {
 	subject  string // of the mail
 	declared bool   // tagged or declared: the file only adds to it
 	readable bool   // the file has a text
+	refused  bool   // a package that must not be taken
 	truth    truth
 }
 
@@ -250,6 +251,7 @@ func corpus(t testing.TB) []sample {
 		scan.name, scan.content = a.typ+" tagged scan", scanPDF(t)
 		add(scan)
 	}
+	list = append(list, edxmlSamples(t)...)
 	// Files that cannot be read leave what the subject says.
 	whole := acts[0].pdf(t, 0, true, same)
 	for name, content := range map[string][]byte{"half a PDF": whole[:len(whole)/2], "empty": nil, "no PDF": []byte("%PDF-1.7 and nothing else"), "a bomb of brackets": []byte("%PDF-1.7\n" + strings.Repeat("[", 1<<20))} {
