@@ -30,6 +30,7 @@ import (
 	"vanthu/internal/mailstore"
 	"vanthu/internal/queue"
 	"vanthu/internal/rules"
+	"vanthu/internal/search"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/transport"
 	"vanthu/internal/workflow"
@@ -124,6 +125,12 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 	}
 	r.Directory.OnTurn(r.Mail.WakeAll)
 	r.Documents = docstore.New(docstore.Options{Now: opt.Now})
+	if _, err := r.Documents.IndexOld(ctx, r.DB); err != nil {
+		return nil, err
+	}
+	if r.Search, err = search.New(r.DB, r.Directory, r.Mail, search.Options{Now: opt.Now, Log: opt.Log}); err != nil {
+		return nil, err
+	}
 	if r.Rules, err = rules.Open(ctx, r.DB, rules.Options{
 		Now:        opt.Now,
 		MayForward: func(o rules.Owner, to mail.Address) error { return r.Delivery.MayForward(mailstore.Owner(o), to) },

@@ -18,6 +18,7 @@ import (
 	"vanthu/internal/peer"
 	"vanthu/internal/queue"
 	"vanthu/internal/rules"
+	"vanthu/internal/search"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/transport"
 	"vanthu/internal/workflow"
@@ -30,6 +31,7 @@ type Rooms struct {
 	Mail       *mailstore.Store
 	Documents  *docstore.Store
 	Workflow   *workflow.Workflow
+	Search     *search.Engine
 	Queue      *queue.Queue
 	Peers      *peer.Registry
 	Transport  *transport.Runner
@@ -111,6 +113,9 @@ func calls() map[string]call {
 		CallDocumentRecall: on((*Service).documentRecall),
 		CallDocumentFile:   on((*Service).documentFile),
 		CallDocumentExport: on((*Service).documentExport),
+		CallDocumentSearch: on((*Service).documentSearch),
+		CallSavedList:      on((*Service).savedList),
+		CallSavedRemove:    on((*Service).savedRemove),
 		CallRegisterShow:   on((*Service).registerShow),
 		CallRegisterList:   on((*Service).registerList),
 		CallRegisterFix:    on((*Service).registerCorrect),
