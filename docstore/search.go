@@ -396,10 +396,25 @@ func (x *Search) Candidates(ctx context.Context, r sqldb.Reader, s Slice) ([]Can
 }
 
 // FewIDs gives the documents that meet the conditions and may be found, when
-// there are at most limit of them; ok is false otherwise.
-func (x *Search) FewIDs(ctx context.Context, r sqldb.Reader, limit int) (ids []DocumentID, ok bool, err error) {
+// there are at most limit of them; ok is false otherwise. With a document as
+// bound only those that come no later than it in an order other than rank.
+func (x *Search) FewIDs(ctx context.Context, r sqldb.Reader, limit int, sort Sort, bound *Document) (ids []DocumentID, ok bool, err error) {
 	var b sqlText
 	b.WriteString(`SELECT d.id FROM document d WHERE d.id > 0`)
+	if bound != nil {
+		switch sort {
+		case SortDate:
+			b.WriteString(` AND d.issued_us >= ` + b.value(sqldb.Micros(bound.Issued)))
+		case SortNumber:
+			year := b.value(bound.Year)
+			b.WriteString(` AND d.year >= ` + year + ` AND (d.year > ` + year + ` OR d.number >= ` + b.value(bound.Number) + `)`)
+		case SortDue:
+			if !bound.Due.IsZero() {
+				b.WriteString(` AND d.due_us <> 0 AND d.due_us <= ` + b.value(sqldb.Micros(bound.Due)))
+			}
+		case SortRank:
+		}
+	}
 	for _, c := range x.where {
 		b.WriteString(` AND ` + c(&b))
 	}

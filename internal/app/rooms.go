@@ -177,7 +177,10 @@ func (r *Rooms) connect() error {
 		},
 		Room:       (&diskRoom{dir: cfg.DataDir, least: int64(cfg.Limits.MinFree), now: opt.Now}).check,
 		RawHeaders: cfg.SMTP.RawHeaders,
-		Reads:      func(f extract.File) bool { return r.Files != nil && f.Reads() },
+		LookUp: func(ctx context.Context, q delivery.LookUp) (string, error) {
+			return r.Search.Answer(ctx, q.Account, q.Unit, q.Query)
+		},
+		Reads: func(f extract.File) bool { return r.Files != nil && f.Reads() },
 		Rate: delivery.Rate{
 			MessagesPerHour: cfg.Limits.MessagesPerHour, RecipientsPerHour: cfg.Limits.RecipientsPerHour,
 			RecipientsPerDay: cfg.Limits.RecipientsPerDay,

@@ -73,8 +73,11 @@ type Options struct {
 	// Reads tells which attached files of mail to units are read after
 	// acceptance. Nil means none.
 	Reads func(extract.File) bool
-	Now   func() time.Time // nil means time.Now
-	Log   *slog.Logger     // nil discards
+	// LookUp gives the text of the answer to a query that one of our people
+	// sent to the +tracuu of their unit. Nil means that such mail is ordinary.
+	LookUp func(ctx context.Context, q LookUp) (string, error)
+	Now    func() time.Time // nil means time.Now
+	Log    *slog.Logger     // nil discards
 }
 
 // Delivery accepts messages. Its methods may be called concurrently.

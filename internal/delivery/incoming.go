@@ -46,6 +46,8 @@ type Incoming struct {
 	verdicts map[mailstore.Owner]*verdict // what rules make of it
 	asked    []*verdict                   // the same, those it is sent on to before who sends
 
+	answers [][]byte // messages that answer queries, see lookUp
+
 	results []error // for each of env.To, when the client is told by itself; see Results
 
 	fin       *mailstore.Finished // the message as it is to be stored
@@ -183,6 +185,11 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 	defer d.recent.end(key)
 	later := held.Action != filter.Hold && in.defers()
 	if !later {
+		if held.Action != filter.Hold {
+			if err := in.lookUp(ctx); err != nil {
+				return Accepted{}, err
+			}
+		}
 		in.plan(ctx, in.fin)
 	}
 	if err := d.stores.DB.Update(ctx, func(tx *sqldb.Tx) (err error) {
@@ -347,6 +354,9 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 		return Accepted{}, err
 	}
 	if err := in.follow(ctx, tx, fin, doc, all); err != nil {
+		return Accepted{}, err
+	}
+	if err := in.sendAnswers(ctx, tx); err != nil {
 		return Accepted{}, err
 	}
 	tx.OnCommit(func() {

@@ -85,14 +85,20 @@ func (s *run) narrow(ctx context.Context, refs []docstore.DocumentRef) (may, joi
 	return may, joined, n.err
 }
 
-// byConditions leaves only those that meet the conditions, when these are few.
+// byConditions leaves only those that meet the conditions, and that would be on
+// the page in its order, when these are few.
 func (s *run) byConditions(ctx context.Context, refs []docstore.DocumentRef, may bitset) (bitset, error) {
 	if may.count() <= chunk {
 		return may, nil
 	}
+	var bound *docstore.Document
+	if n := s.want(); s.req.Sort != docstore.SortRank && len(s.hits) >= n {
+		slices.SortStableFunc(s.hits, s.compare)
+		bound = &s.hits[n-1].cand.Document
+	}
 	few := newBits(len(refs))
 	err := s.db.View(ctx, func(r sqldb.Reader) error {
-		ids, ok, err := s.x.FewIDs(ctx, r, fewByCond)
+		ids, ok, err := s.x.FewIDs(ctx, r, fewByCond, s.req.Sort, bound)
 		if !ok {
 			few = may
 			return err

@@ -26,6 +26,9 @@ import (
 	"vanthu/internal/sqldb"
 )
 
+// vietnam is the zone of all local dates of the product.
+var vietnam = time.FixedZone("+07:00", 7*60*60)
+
 // Options tunes an Engine; the zero value works.
 type Options struct {
 	Now func() time.Time // nil means time.Now
@@ -66,8 +69,8 @@ const (
 	maxRanked = 1_000 // of what the columns find the newest so many are ranked
 	manyWords = 2_000 // a word in more documents than that does not narrow
 	fewByCond = 4_000 // as many documents are looked into one by one
-	maxTexts  = 3_000 // texts of messages looked into, unless thorough
-	maxJoined = 5_000 // candidates that hold the words as typed
+	maxTexts  = 1_000 // texts of messages looked into, unless thorough
+	maxJoined = 2_000 // candidates that hold the words as typed
 	chunk     = 128   // candidates at once
 )
 

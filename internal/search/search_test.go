@@ -90,11 +90,11 @@ func (w *world) account(name string, roles ...directory.Assignment) {
 // letter is a document to be sent.
 type letter struct {
 	code, abstract, issuer, signer, position, file, body string
-	issued                                                string // 2026-01-31
-	due                                                   string
-	urgency                                               edoc.Urgency
-	to                                                    []string
-	files                                                 string // text of its files, as kept
+	issued                                               string // 2026-01-31
+	due                                                  string
+	urgency                                              edoc.Urgency
+	to                                                   []string
+	files                                                string // text of its files, as kept
 }
 
 func (w *world) send(l letter) docstore.Result {

@@ -57,12 +57,6 @@ func hasOne(snap *directory.Snapshot, id directory.AccountID, unit directory.Uni
 	return false
 }
 
-// Member tells whether an account has work in a unit, and so may search by
-// mail to it.
-func (e *Engine) Member(id directory.AccountID, unit directory.UnitID) bool {
-	return hasOne(e.dir.Snapshot(), id, unit, directory.Roles()...)
-}
-
 // resolve fills in which units a query names. An issuer that is no unit here
 // is looked for by its name.
 func (e *Engine) resolve(root query.And) (query.And, error) {

@@ -14,6 +14,7 @@ CREATE VIRTUAL TABLE document_words USING fts5 (
 );
 CREATE INDEX document_number ON document (year, number);
 CREATE INDEX document_issued ON document (issued_us);
+CREATE INDEX document_due ON document (CASE WHEN due_us = 0 THEN 1 ELSE 0 END, due_us, id DESC);
 CREATE INDEX dispatch_arrival ON dispatch (arrival_number) WHERE arrival_number <> 0;
 -- owner: docstore
 -- Queries that people keep under a name.
