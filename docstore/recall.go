@@ -41,6 +41,11 @@ func (s *Store) settleDocument(ctx context.Context, tx *sqldb.Tx, actor journal.
 	if _, err := tx.Exec(ctx, qSetDocumentState, string(next), int64(doc.ID)); err != nil {
 		return fmt.Errorf("record the state of a document: %w", err)
 	}
+	if next == DocumentRecalled && doc.Issuer == 0 { // its message goes too, see Uses
+		if err := s.KeepText(ctx, tx, doc.ID, nil); err != nil {
+			return err
+		}
+	}
 	_, err := journal.Append(ctx, tx, journal.Event{
 		At: s.time(), Type: "doc.state", Actor: actor, Subject: string(doc.ULID), Unit: int64(doc.Issuer),
 		Data: documentStateData{doc.ULID, next},

@@ -19,23 +19,25 @@ func (x *Search) visible(b *sqlText) string {
 	if x.viewer.All || x.viewer.AllFields {
 		return everybody
 	}
-	return party(b, append(x.viewer.Units[:len(x.viewer.Units):len(x.viewer.Units)], x.viewer.FieldUnits...))
+	return party(b, append(x.viewer.Units[:len(x.viewer.Units):len(x.viewer.Units)], x.viewer.FieldUnits...), "")
 }
 
-// wholly gives the condition that the viewer may see its content.
+// wholly gives the condition that the viewer may see its content: not that of
+// a document which was taken back from the unit or is held from it.
 func (x *Search) wholly(b *sqlText) string {
 	if x.viewer.All {
 		return everybody
 	}
-	return party(b, x.viewer.Units)
+	return party(b, x.viewer.Units, ` AND state NOT IN ('recalled', 'quarantined')`)
 }
 
-// party gives the condition that one of the units sent or received it.
-func party(b *sqlText, units []directory.UnitID) string {
+// party gives the condition that one of the units sent or received it, by a
+// dispatch for which more holds.
+func party(b *sqlText, units []directory.UnitID, more string) string {
 	if len(units) == 0 {
 		return nobody
 	}
-	return `(d.issuer_unit IN (` + list(b, units) + `) OR d.id IN (SELECT document_id FROM dispatch WHERE to_unit IN (` + list(b, units) + `)))`
+	return `(d.issuer_unit IN (` + list(b, units) + `) OR d.id IN (SELECT document_id FROM dispatch WHERE to_unit IN (` + list(b, units) + `)` + more + `))`
 }
 
 func list[T ~int64](b *sqlText, ids []T) string {

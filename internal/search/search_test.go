@@ -177,7 +177,7 @@ func (w *world) do(id docstore.DispatchID, e docstore.Event) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	err := w.db.Update(ctx, func(tx *sqldb.Tx) error {
-		_, _, err := w.docs.Transition(ctx, tx, journal.System("test"), id, docstore.Act{Event: e, Source: docstore.SourceCLI})
+		_, _, err := w.docs.Transition(ctx, tx, journal.System("test"), id, docstore.Act{Event: e, Note: "gửi nhầm nơi nhận", Source: docstore.SourceCLI})
 		return err
 	})
 	if err != nil {
@@ -368,6 +368,41 @@ func TestRights(t *testing.T) {
 	}
 	if _, err := w.engine.Search(t.Context(), search.Request{Query: "a", As: 12345}); err == nil || fault.KindOf(err) != fault.Denied {
 		t.Errorf("Search as nobody = %v, want Denied", err)
+	}
+}
+
+// TestRecalled: the content of what was taken back is found no more, and of a
+// document from outside not even kept.
+func TestRecalled(t *testing.T) {
+	w := newWorld(t)
+	for i, issuer := range []string{"sotc", "Bộ Nội vụ"} {
+		l := letter{abstract: "Giao vốn", issuer: issuer, to: []string{"xa01"}, body: "nội dung riêng", files: "trong tệp riêng"}
+		l.code = fmt.Sprintf("%d/CV-A", i+1)
+		made := w.send(l)
+		clerk := search.Request{As: w.ids["vanthu.xa01"], Query: "riêng so:" + fmt.Sprint(i+1)}
+		if got := codes(w.search(clerk)); got != made.Document.Code {
+			t.Errorf("%s is not found by its content but %q", made.Document.Code, got)
+		}
+		for _, e := range []docstore.Event{docstore.EventRecall, docstore.EventAccept} {
+			w.do(made.Dispatches[0].ID, e)
+		}
+		if got := codes(w.search(clerk)); got != "" {
+			t.Errorf("what was recalled is found by its content: %q", got)
+		}
+		clerk.Query = "so:" + fmt.Sprint(i+1)
+		if got := codes(w.search(clerk)); got != made.Document.Code {
+			t.Errorf("what was recalled is not found by its number: %q", got)
+		}
+		err := w.db.View(t.Context(), func(r sqldb.Reader) error {
+			text, err := docstore.KeptText(t.Context(), r, made.Document.ID)
+			if (text != "") != (issuer == "sotc") {
+				t.Errorf("of the document of %s there is kept %q", issuer, text)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
