@@ -12,10 +12,11 @@ BENCH_DIR  ?= bench-data
 FUZZ_TIME  ?= 30s
 ROUNDS     ?= 50
 REMOTE     ?= 20000
+OFFICE     ?= 60,500
 COMMANDS   ?= 1000000
 LINT       := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: demo build test lint fuzz check bench crash stress golden recognition filters
+.PHONY: demo build test lint fuzz check bench crash stress golden recognition officeday filters
 .DEFAULT_GOAL := build
 
 ## demo: build, play the main job in a training province, and go on serving until Ctrl-C
@@ -68,6 +69,10 @@ bench: build
 ## crash: kill -9 at random moments under load, ROUNDS times; and between two servers, with REMOTE messages
 crash: build
 	VANTHU_TEST_CRASH_ROUNDS=$(ROUNDS) VANTHU_TEST_CRASH_REMOTE=$(REMOTE) go test -count=1 -timeout 120m -run 'TestCrash' -v ./internal/testkit
+
+## officeday: a day of 60 units and 500 documents over real SMTP and IMAP; the registers must be those of a model
+officeday:
+	VANTHU_TEST_OFFICE=$(OFFICE) go test -count=1 -timeout 30m -run 'TestOfficeDay$$' -v ./internal/testkit
 
 ## recognition: precision and recall per field on a corpus of documents made for it
 recognition:

@@ -281,4 +281,3 @@ func read(t *testing.T, body []byte) letterRead {
 	}
 	return letterRead{m.Envelope.Subject, text.String()}
 }
-

@@ -1,8 +1,10 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"vanthu/docstore"
 	"vanthu/internal/directory"
@@ -68,7 +70,9 @@ func (w *Workflow) replaced(ctx context.Context, tx *sqldb.Tx, doc docstore.Issu
 	return err
 }
 
-// answeredByCode completes what the issuer of doc received under that code.
+// answeredByCode completes what the issuer of doc received under that code:
+// several units may have sent such a document, then that of a unit which the
+// answer goes to.
 func (w *Workflow) answeredByCode(
 	ctx context.Context, tx *sqldb.Tx, units *directory.Snapshot, doc docstore.Issued, code edoc.Code,
 ) error {
@@ -76,12 +80,23 @@ func (w *Workflow) answeredByCode(
 	if err != nil {
 		return err
 	}
-	for i := len(known) - 1; i >= 0; i-- {
-		if done, err := w.completeWith(ctx, tx, units, known[i], doc); done || err != nil {
+	slices.SortStableFunc(known, func(a, b docstore.Document) int { // the likeliest first, of these the newest
+		return cmp.Or(cmp.Compare(rank(b, doc), rank(a, doc)), cmp.Compare(b.ID, a.ID))
+	})
+	for _, k := range known {
+		if done, err := w.completeWith(ctx, tx, units, k, doc); done || err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rank is 1 for a document whose issuer gets the answer, else 0.
+func rank(known docstore.Document, answer docstore.Issued) int {
+	if slices.ContainsFunc(answer.Dispatches, func(d docstore.Dispatch) bool { return d.To == known.Issuer && d.To != 0 }) {
+		return 1
+	}
+	return 0
 }
 
 // answeredByMail completes the document of the nearest message in the thread.
