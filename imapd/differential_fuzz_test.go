@@ -38,7 +38,7 @@ type peers struct {
 func newPeers(t testing.TB, control *client) *peers {
 	t.Helper()
 	user := imapmemserver.NewUser("canbo@x.test", "secret")
-	for _, name := range []string{"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"} {
+	for _, name := range []string{"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash", "Chuyển văn thư"} {
 		check(t, user.Create(name, nil))
 		check(t, user.Subscribe(name))
 	}

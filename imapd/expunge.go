@@ -35,11 +35,11 @@ func (s *session) Expunge(*imapserver.ExpungeWriter, *imap.UIDSet) (err error) {
 	b := s.box
 	closing := s.req.verb == "CLOSE"
 	switch {
-	case closing && (b.readOnly || workflowOnly(b.role) || !b.rights.Has(mailstore.RightExpunge)):
+	case closing && (b.readOnly || b.role.Keeps() || !b.rights.Has(mailstore.RightExpunge)):
 		return nil
 	case b.readOnly:
 		return s.fail(errBoxReadOnly, doingOther)
-	case workflowOnly(b.role):
+	case b.role.Keeps():
 		return s.fail(errKeepDocuments, doingOther)
 	case !b.rights.Has(mailstore.RightExpunge):
 		return s.fail(errNoRight, doingOther)

@@ -55,7 +55,7 @@ func (a *appender) source() (mailstore.UID, error) {
 		return 0, errSyntax("No such message")
 	case b.readOnly:
 		return 0, errBoxReadOnly
-	case workflowOnly(b.role):
+	case b.role.Keeps():
 		return 0, errKeepDocuments
 	case !b.rights.Has(mailstore.RightMark | mailstore.RightExpunge): // RFC 8508, section 4.1
 		return 0, errNoRight

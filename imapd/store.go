@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -122,6 +123,14 @@ func (s *session) Store(*imapserver.FetchWriter, imap.NumSet, *imap.StoreFlags, 
 	if named&^may != 0 || a.op == mailstore.ReplaceFlags && ^may != 0 {
 		a.silent = false // the client must learn what was left out
 	}
+	if guarded := b.guarded(); guarded != 0 || b.role.Keeps() {
+		kept := slices.DeleteFunc(slices.Clone(a.flags.Keywords), serverKeyword)
+		if len(kept) < len(a.flags.Keywords) || a.op == mailstore.ReplaceFlags && guarded != 0 {
+			a.silent = false // the client must learn that these are as they were
+		}
+		a.flags.Keywords = kept
+		may &^= guarded
+	}
 	used := rightsFor(named & may)
 	if a.op == mailstore.ReplaceFlags {
 		used = rightsFor(may)
@@ -145,6 +154,26 @@ func (s *session) Store(*imapserver.FetchWriter, imap.NumSet, *imap.StoreFlags, 
 	code := string(b.appendModified([]byte("MODIFIED "), done.Failed, s.req.uid))
 	s.poll(s.req.uid)
 	return okCode(code, "Conditional STORE failed").asError()
+}
+
+// serverKeyword tells keywords that the server alone sets in the folders of documents (edoc.md, section 4.8).
+func serverKeyword(name string) bool {
+	return len(name) > len(serverPrefix) && strings.EqualFold(name[:len(serverPrefix)], serverPrefix)
+}
+
+const serverPrefix = "$vb-"
+
+// guarded gives the bits of the keywords that no client changes here.
+func (b *box) guarded() (f mailstore.FlagSet) {
+	if !b.role.Keeps() {
+		return 0
+	}
+	for i, name := range b.hot.Version().Keywords {
+		if serverKeyword(name) {
+			f |= mailstore.Keyword(i)
+		}
+	}
+	return f
 }
 
 // stored moves the view past a STORE and gives what the client must be told of it. failed are messages that UNCHANGEDSINCE protected:

@@ -70,6 +70,8 @@ type Rooms struct {
 	certs    *certificates
 
 	opt Options
+
+	peopleChanged chan struct{} // holds one signal: the directory has changed
 }
 
 // Open opens the data folder for writing. It fails when a server, or another
@@ -81,7 +83,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	r := &Rooms{Config: cfg, opt: opt}
+	r := &Rooms{Config: cfg, opt: opt, peopleChanged: make(chan struct{}, 1)}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
@@ -124,6 +126,12 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 		return nil, err
 	}
 	r.Directory.OnTurn(r.Mail.WakeAll)
+	r.Directory.OnChange(func() {
+		select {
+		case r.peopleChanged <- struct{}{}:
+		default: // a signal waits already
+		}
+	})
 	r.Documents = docstore.New(docstore.Options{Now: opt.Now})
 	if _, err := r.Documents.IndexOld(ctx, r.DB); err != nil {
 		return nil, err

@@ -194,6 +194,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopWork()
 	background, _ := errgroup.WithContext(work)
 	runs := []func(context.Context) error{r.Journal.Run, r.Directory.Run, r.Directory.RunTurns, r.Mail.RunRights, r.Workflow.Run, r.Workflow.RunErase, r.Workflow.RunNumbers, r.Transport.Run, r.Delivery.RunDeferred, r.Mail.RunIndexer, s.collect, releaseMemory}
+	runs = append(runs, func(ctx context.Context) error { return r.Workflow.RunFolders(ctx, r.peopleChanged) })
 	if r.Files != nil {
 		runs = append(runs, func(ctx context.Context) error { return r.Workflow.RunFiles(ctx, r.Files) })
 	}

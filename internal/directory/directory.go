@@ -64,6 +64,7 @@ type Directory struct {
 	verifier    Verifier
 	seals       seals
 	told        []func() // of turns of delegations
+	changed     []func() // after each change
 }
 
 // Open reads the directory of db.
@@ -113,5 +114,13 @@ func (d *Directory) reload(ctx context.Context) error {
 		return fmt.Errorf("load the directory: %w", err)
 	}
 	d.snapshot.Store(s)
+	for _, fn := range d.changed {
+		fn()
+	}
 	return nil
 }
+
+// OnChange has fn called after each change, when [Directory.Snapshot] shows it.
+// fn must return at once and not change the directory. Call it before anything
+// else is done with the directory.
+func (d *Directory) OnChange(fn func()) { d.changed = append(d.changed, fn) }

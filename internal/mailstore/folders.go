@@ -12,7 +12,7 @@ import (
 )
 
 // EnsureAccount gives an account the mailboxes that it lacks of INBOX, Drafts,
-// Sent, Junk, Trash and Archive, and subscribes to the new ones.
+// Sent, Junk, Trash, Archive and Chuyển văn thư, and subscribes to the new ones.
 func (s *Store) EnsureAccount(ctx context.Context, tx *sqldb.Tx, a directory.AccountID) error {
 	return s.ensure(ctx, tx, Owner{Account: a}, accountFolders())
 }
@@ -38,7 +38,7 @@ func (s *Store) ensure(ctx context.Context, tx *sqldb.Tx, o Owner, want []folder
 	}
 	p := s.pending(tx)
 	for _, f := range want {
-		if names[f.name] || (f.use != UseNone && uses[f.use]) || (f.role != RoleNone && f.role != RoleGroup && roles[f.role]) {
+		if names[f.name] || (f.use != UseNone && uses[f.use]) || (f.role != RoleNone && f.role != RoleGroup && f.role != RoleBooks && roles[f.role]) {
 			continue
 		}
 		if _, err := s.insertMailbox(ctx, p, o, f); err != nil {
@@ -112,10 +112,15 @@ func (s *Store) Inbox(ctx context.Context, r sqldb.Reader, o Owner) (MailboxID, 
 // Role gives the folder of a unit that has a workflow role. r may be the
 // transaction. It fails with [ErrNoMailbox].
 func (s *Store) Role(ctx context.Context, r sqldb.Reader, u directory.UnitID, role FolderRole) (MailboxID, error) {
-	if role == RoleNone || role == RoleGroup {
+	return s.RoleOf(ctx, r, Owner{Unit: u}, role)
+}
+
+// RoleOf is [Store.Role] for any owner.
+func (s *Store) RoleOf(ctx context.Context, r sqldb.Reader, o Owner, role FolderRole) (MailboxID, error) {
+	if role == RoleNone || role == RoleGroup || role == RoleBooks {
 		return 0, ErrNoMailbox
 	}
-	return s.find(ctx, r, Owner{Unit: u}, folderKey{role: role})
+	return s.find(ctx, r, o, folderKey{role: role})
 }
 
 // Named gives the mailbox of this name, in any form that [Name] accepts. r may

@@ -172,10 +172,11 @@ func unitNamed(snap *directory.Snapshot, name string) (directory.Unit, bool) {
 }
 
 // defaults are the rights on the mailboxes of a unit that nobody has changed
-// (edoc.md, section 4.4): clerks work, leaders and staff look on, and
-// administrators see to the rights without reading. Documents move by the
-// workflow, which looks at roles only; that a clerk may take one out of its
-// folder is what clients want to see before they offer to move it.
+// (edoc.md, section 4.4): clerks work, leaders and staff do with documents what
+// the workflow lets them, and administrators see to the rights without reading.
+// The workflow, which looks at roles and assignments only, judges every move;
+// that somebody may take a document out of its folder and put it into another
+// one is what clients want to see before they offer to move it.
 func defaults(m *Mailbox) []Grant {
 	if m.Owner.Unit == 0 {
 		return nil
@@ -184,20 +185,27 @@ func defaults(m *Mailbox) []Grant {
 	if m.PerUser {
 		look |= RightSeen // it is nobody else's
 	}
-	work := look | RightSeen | RightWrite | RightMark | RightExpunge
-	switch m.Role {
-	case RoleHeld:
-		return []Grant{{Grantee{Unit: m.Owner.Unit, Role: directory.RoleAdmin}, RightAdmin}}
-	case RoleGroup, RoleRefused, RoleAssigned:
-		work = look
-	case RoleTracking, RoleReceipts, RoleIssued, RoleAsked, RoleReplaced: // filled by the server
+	clerk, leader, staff := look|RightSeen|RightWrite|RightMark|RightExpunge, look, look
+	const take = RightMark | RightExpunge
+	give := func(role directory.Role, r Rights) Grant { return Grant{Grantee{Unit: m.Owner.Unit, Role: role}, r} }
+	admin := give(directory.RoleAdmin, RightAdmin)
+	_, person := m.Role.Assignee()
+	switch {
+	case m.Role == RoleHeld:
+		return []Grant{admin}
+	case m.Role.IsBook() || m.Role == RoleBooks: // what was entered is read, by those who answer for it
+		return []Grant{give(directory.RoleClerk, look), give(directory.RoleLeader, look), give(directory.RoleAuditor, look), admin}
+	case m.Role.isLevel():
+		clerk = look
+	case person:
+		clerk, leader, staff = clerk|RightInsert, look|take|RightInsert, look|take
+	case m.Role == RoleRegistered:
+		clerk, leader, staff = clerk|RightInsert, look|take, look|take
+	case m.Role == RoleProcessing || m.Role == RoleCompleted:
+		clerk, leader, staff = clerk|RightInsert, look|take|RightInsert, look|take|RightInsert
+	case m.Role == RoleTracking || m.Role == RoleReceipts || m.Role == RoleIssued || m.Role == RoleAsked || m.Role == RoleReplaced:
 	default:
-		work |= RightInsert
+		clerk |= RightInsert
 	}
-	return []Grant{
-		{Grantee{Unit: m.Owner.Unit, Role: directory.RoleClerk}, work},
-		{Grantee{Unit: m.Owner.Unit, Role: directory.RoleLeader}, look},
-		{Grantee{Unit: m.Owner.Unit, Role: directory.RoleStaff}, look},
-		{Grantee{Unit: m.Owner.Unit, Role: directory.RoleAdmin}, RightAdmin},
-	}
+	return []Grant{give(directory.RoleClerk, clerk), give(directory.RoleLeader, leader), give(directory.RoleStaff, staff), admin}
 }

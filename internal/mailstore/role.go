@@ -32,7 +32,36 @@ const (
 	RoleDeclined FolderRole = "thuhoi.tuchoi"
 	RoleReplaced FolderRole = "thuhoi.thaythe" // documents in whose place others came
 	RoleHeld     FolderRole = "tamgiu"         // in quarantine, seen by nobody in the unit
+
+	RoleHandOver FolderRole = "chuyenvanthu" // an account's: what it passes on to the clerks of its unit
+
+	RoleTasks       FolderRole = "viec"        // an account's: the level above what it works on, holds nothing
+	RoleTaskWaiting FolderRole = "viec.cho"    // assigned, not begun
+	RoleTaskWorking FolderRole = "viec.xuly"   // being worked on
+	RoleTaskSoon    FolderRole = "viec.saphan" // due within a working day
+	RoleTaskLate    FolderRole = "viec.quahan" // due time has passed
+
+	RoleBooks FolderRole = "so" // the level above the registers, and of each year, holds nothing
 )
+
+// RoleBook gives the role of the folder that shows a unit's register of a year:
+// direction is "den" or "di".
+func RoleBook(direction string, year int) FolderRole {
+	return RoleBooks + "." + FolderRole(direction) + "." + FolderRole(strconv.Itoa(year))
+}
+
+// IsBook tells whether such a folder shows a register.
+func (r FolderRole) IsBook() bool { return strings.HasPrefix(string(r), string(RoleBooks)+".d") }
+
+// IsTask tells whether such a folder shows what an account works on.
+func (r FolderRole) IsTask() bool { return strings.HasPrefix(string(r), string(RoleTasks)+".") }
+
+// Keeps tells whether messages leave such a folder by the workflow alone: it
+// holds documents, or what the server shows of them. Of what it gives to one
+// account, that one may delete its copies.
+func (r FolderRole) Keeps() bool {
+	return r != RoleNone && r != RoleUnitInbox && r != RoleHandOver && !r.IsTask()
+}
 
 // RoleAssignedTo gives the role of the folder of documents that an account is
 // in charge of.
@@ -70,9 +99,9 @@ type folder struct {
 // inbox is the one name that every account has. RFC 9051, section 5.1.
 const inbox = "INBOX"
 
-// accountFolders are ASCII on purpose: clients show them in the reader's
-// language by their use, and a translated name would only make them add their
-// own beside it.
+// accountFolders are ASCII on purpose where they have a use: clients show those
+// in the reader's language, and a translated name would only make them add
+// their own beside it.
 func accountFolders() []folder {
 	return []folder{
 		{name: inbox},
@@ -81,6 +110,19 @@ func accountFolders() []folder {
 		{name: "Junk", use: UseJunk},
 		{name: "Trash", use: UseTrash},
 		{name: "Archive", use: UseArchive},
+		handOver(),
+	}
+}
+
+func handOver() folder { return folder{name: "Chuyển văn thư", role: RoleHandOver} }
+
+func taskFolders() []folder {
+	return []folder{
+		{name: "Việc của tôi", role: RoleTasks},
+		{name: "Việc của tôi/Chờ", role: RoleTaskWaiting},
+		{name: "Việc của tôi/Đang xử lý", role: RoleTaskWorking},
+		{name: "Việc của tôi/Sắp hạn", role: RoleTaskSoon},
+		{name: "Việc của tôi/Quá hạn", role: RoleTaskLate},
 	}
 }
 
@@ -116,7 +158,16 @@ func unitFolders() []folder {
 // assignedFolder is the level above the folders of people.
 const assignedFolder = "Văn bản đến/3 Phân công"
 
+// isLevel reports whether such a folder is only a level of the tree.
+func (r FolderRole) isLevel() bool {
+	switch r {
+	case RoleGroup, RoleRefused, RoleAssigned, RoleTasks, RoleBooks:
+		return true
+	}
+	return false
+}
+
 // selectable reports whether a default folder can hold messages.
 func (f folder) selectable() bool {
-	return f.role != RoleGroup && f.role != RoleRefused && f.role != RoleAssigned
+	return !f.role.isLevel()
 }

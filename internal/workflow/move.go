@@ -87,12 +87,15 @@ const (
 	folderPlain    folderKind = iota
 	folderWorkflow            // holds the dispatches of one state
 	folderServer              // filled by the server alone
+	folderHandOver            // an account's, on the way to its clerks
 )
 
 func (b box) kind() folderKind {
 	switch b.Role {
 	case mailstore.RoleNone, mailstore.RoleUnitInbox:
 		return folderPlain
+	case mailstore.RoleHandOver:
+		return folderHandOver
 	case mailstore.RoleIncoming, mailstore.RoleRegistered, mailstore.RoleProcessing, mailstore.RoleCompleted,
 		mailstore.RoleAccepted, mailstore.RoleDeclined:
 		return folderWorkflow

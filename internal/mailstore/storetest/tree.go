@@ -38,12 +38,13 @@ func testFolders(t *testing.T, open Open) {
 	}
 	want := map[string]mailstore.Use{
 		"INBOX": "", "Drafts": `\Drafts`, "Sent": `\Sent`, "Junk": `\Junk`, "Trash": `\Trash`, "Archive": `\Archive`,
+		"Chuyển văn thư": "",
 	}
 	if fmt.Sprint(uses) != fmt.Sprint(want) {
 		t.Errorf("mailboxes of an account = %v, want %v", uses, want)
 	}
 	if subs := must(rig.Store.Subscriptions(t.Context(), first.Account))(t); len(subs) != len(want) {
-		t.Errorf("subscriptions = %v, want all six", subs)
+		t.Errorf("subscriptions = %v, want all seven", subs)
 	}
 	roles := []mailstore.FolderRole{
 		mailstore.RoleUnitInbox, mailstore.RoleIncoming, mailstore.RoleRegistered, mailstore.RoleProcessing, mailstore.RoleCompleted,
