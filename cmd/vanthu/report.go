@@ -14,6 +14,8 @@ func (c *cli) reportCmd() *cobra.Command {
 	children := []*cobra.Command{
 		c.reportMake("register-in", "Register of incoming documents (sổ đăng ký văn bản đến)", report.Info{Unit: true}),
 		c.reportMake("register-out", "Register of outgoing documents (sổ đăng ký văn bản đi)", report.Info{Unit: true}),
+		c.reportMake(report.DossierList, "List of a unit's dossiers (mục lục hồ sơ)", report.Info{Unit: true}),
+		c.reportMake(report.DossierDocuments, "List of the documents in a dossier (mục lục văn bản trong hồ sơ)", report.Info{Unit: true}),
 	}
 	for _, i := range report.Reports() {
 		children = append(children, c.reportMake(i.Name, i.Title.EN+" ("+strings.ToLower(i.Title.VI)+")", i))
@@ -71,6 +73,10 @@ func (c *cli) reportMake(name, short string, info report.Info) *cobra.Command {
 	}
 	if info.Group {
 		f.StringVar(&by, "by", "unit", "what a line sums up: unit, type or month")
+	}
+	if name == report.DossierDocuments {
+		f.StringVar(&req.Dossier, "dossier", "", "`notation` of the dossier")
+		must(cmd.MarkFlagRequired("dossier"))
 	}
 	f.StringVar(&asOf, "as-of", "", "as things stood at the end of this `day`")
 	f.StringVar(&req.As, "as", "", "`login` of the clerk, leader, auditor or administrator who asks; yours at this machine when not given")

@@ -17,15 +17,17 @@ const CallReport = "report.make" // ReportMake → report.Sheet
 
 // ReportMake says which report is wanted.
 type ReportMake struct {
-	Name   string        `json:"name"`             // as report.Reports has them, register-in or register-out
-	Unit   string        `json:"unit,omitempty"`   // "" is the whole province, where the report can be of it
-	Year   int           `json:"year,omitempty"`   // 0 is the present one, by Vietnam local date
-	Since  time.Time     `json:"since,omitzero"`   // instead of Year: documents accepted at this time or later
-	Before time.Time     `json:"before,omitzero"`  // and before this one
-	AsOf   time.Time     `json:"as_of,omitzero"`   // as things stood then; zero is now
-	By     report.Group  `json:"by,omitempty"`     // what a line sums up
-	As     string        `json:"as,omitempty"`     // login of who reads it; "" is the administrator at the command line
-	Format report.Format `json:"format,omitempty"` // of the file that is made of it, which the journal keeps; "" for none
+	Name   string       `json:"name"`            // as report.Reports has them, register-in or register-out
+	Unit   string       `json:"unit,omitempty"`  // "" is the whole province, where the report can be of it
+	Year   int          `json:"year,omitempty"`  // 0 is the present one, by Vietnam local date
+	Since  time.Time    `json:"since,omitzero"`  // instead of Year: documents accepted at this time or later
+	Before time.Time    `json:"before,omitzero"` // and before this one
+	AsOf   time.Time    `json:"as_of,omitzero"`  // as things stood then; zero is now
+	By     report.Group `json:"by,omitempty"`    // what a line sums up
+	// Dossier is the notation of the one whose documents are listed.
+	Dossier string        `json:"dossier,omitempty"`
+	As      string        `json:"as,omitempty"`     // login of who reads it; "" is the administrator at the command line
+	Format  report.Format `json:"format,omitempty"` // of the file that is made of it, which the journal keeps; "" for none
 }
 
 func (s *Service) reportMake(ctx context.Context, req ReportMake, _ Progress) (any, error) {
@@ -70,12 +72,17 @@ func (s *Service) reportMake(ctx context.Context, req ReportMake, _ Progress) (a
 func (s *Service) sheet(ctx context.Context, r sqldb.Reader, req ReportMake, u directory.Unit, now time.Time) (report.Sheet, error) {
 	dir := docstore.DirectionIn
 	switch req.Name {
+	case report.DossierList, report.DossierDocuments:
+		if u.ID == 0 {
+			return report.Sheet{}, errOneUnit()
+		}
+		return dossierSheet(ctx, r, req, report.DossierQuery{Unit: u, Parent: s.parentOf(u), Year: req.Year, AsOf: req.AsOf})
 	case "register-out":
 		dir = docstore.DirectionOut
 		fallthrough
 	case "register-in":
 		if u.ID == 0 {
-			return report.Sheet{}, fault.New(fault.Invalid, fault.Text{EN: "a register is of one unit: name it with --unit UNIT", VI: "sổ là của một đơn vị: hãy ghi --unit ĐƠN-VỊ"})
+			return report.Sheet{}, errOneUnit()
 		}
 		q := report.Query{Unit: u, Parent: s.parentOf(u), Direction: dir, Year: req.Year, AsOf: req.AsOf}
 		book, err := report.Read(ctx, r, q)
@@ -93,4 +100,8 @@ func (s *Service) sheet(ctx context.Context, r sqldb.Reader, req ReportMake, u d
 	return report.Make(ctx, r, req.Name, report.Params{
 		Unit: u, Parent: s.parentOf(u), Units: s.Directory.Snapshot(), Since: req.Since, Before: req.Before, AsOf: req.AsOf, By: req.By,
 	})
+}
+
+func errOneUnit() error {
+	return fault.New(fault.Invalid, fault.Text{EN: "this is of one unit: name it with --unit UNIT", VI: "nội dung này là của một đơn vị: hãy ghi --unit ĐƠN-VỊ"})
 }
