@@ -32,7 +32,7 @@ func splitSOAP(r io.Reader, lim Limits) (xml io.Reader, parts []soapPart, err er
 	src := &source{r: r, left: lim.MaxBytes}
 	end := &tail{r: src}
 	br := bufio.NewReaderSize(end, maxSOAPHead)
-	head, _ := br.Peek(maxSOAPHead) //nolint:errcheck // a shorter file; other errors are in src
+	head, _ := br.Peek(maxSOAPHead) // a shorter file; other errors are in src
 	if src.err != nil {
 		return nil, nil, src.err
 	}
@@ -60,7 +60,7 @@ func splitSOAP(r io.Reader, lim Limits) (xml io.Reader, parts []soapPart, err er
 			return nil, nil, ErrNotEdXML
 		}
 		p := soapPart{id: bareID(part.Header.Get("Content-Id")), name: part.FileName()}
-		p.mediaType, _, _ = mime.ParseMediaType(part.Header.Get("Content-Type")) //nolint:errcheck // sniffed anyway
+		p.mediaType, _, _ = mime.ParseMediaType(part.Header.Get("Content-Type")) // sniffed anyway
 		isRoot := !found && (start == "" || start == p.id)
 		limit := room
 		if isRoot {
