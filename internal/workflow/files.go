@@ -3,6 +3,7 @@ package workflow
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -164,7 +165,10 @@ func (w *Workflow) learn(
 			if err := w.docs.Improve(ctx, tx, reader(), doc, rec, warnings); err != nil {
 				return err
 			}
-			return w.docs.KeepText(ctx, tx, doc.ID, text)
+			if err := w.docs.KeepText(ctx, tx, doc.ID, text); err != nil {
+				return err
+			}
+			return w.holdSecret(ctx, tx, doc, rec.Secret)
 		}, nil
 	case !errors.Is(err, docstore.ErrNoDocument):
 		return nil, err
@@ -241,6 +245,38 @@ func (w *Workflow) warnings(rec edoc.Recognition, doc docstore.Document, sent []
 		list = append(list, w.missingRecipients(rec.Layout, doc, sent)...)
 	}
 	return list
+}
+
+// holdSecret puts a document whose file turned out to bear the mark of a state
+// secret into quarantine at every unit whose clerk has not acted on it yet, and
+// journals the incident; elsewhere only the warning tells of it. edoc.md §1.7
+// and §4.3, row 9.
+func (w *Workflow) holdSecret(ctx context.Context, tx *sqldb.Tx, doc docstore.Document, mark edoc.SecretLevel) error {
+	if mark == edoc.SecretNone {
+		return nil
+	}
+	if _, err := journal.Append(ctx, tx, journal.Event{
+		At: w.opt.Now(), Type: "incident.secrecy", Actor: reader(), Subject: string(doc.ULID), Unit: int64(doc.Issuer),
+		Data: map[string]any{"sha256": hex.EncodeToString(doc.BodySHA256[:]), "queue_id": doc.QueueID},
+	}); err != nil {
+		return fmt.Errorf("journal a secrecy mark: %w", err)
+	}
+	sent, err := docstore.Dispatches(ctx, tx, doc.ID)
+	if err != nil {
+		return err
+	}
+	units := w.dir.Snapshot()
+	for _, d := range sent {
+		if d.To == 0 || !docstore.May(d.State, d.Overlay, docstore.EventQuarantine) {
+			continue
+		}
+		if _, err := w.carry(ctx, tx, units, d, docstore.Act{
+			Event: docstore.EventQuarantine, Reason: edoc.ReasonSecret, Note: "tệp đính kèm có dấu chỉ độ mật", Source: docstore.SourceSystem,
+		}, reader()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // conflicts gives a warning for each field about which strong sources disagree.
@@ -355,7 +391,10 @@ func (w *Workflow) adopt(ctx context.Context, tx *sqldb.Tx, c docstore.Check, co
 	if err := w.docs.Improve(ctx, tx, reader(), made.Document, p.rec, conflicts(p.rec)); err != nil {
 		return err
 	}
-	return w.docs.KeepText(ctx, tx, made.Document.ID, p.text)
+	if err := w.docs.KeepText(ctx, tx, made.Document.ID, p.text); err != nil {
+		return err
+	}
+	return w.holdSecret(ctx, tx, made.Document, p.rec.Secret)
 }
 
 // sendingUnit gives the unit that a message comes from: where its author is a

@@ -287,3 +287,35 @@ func TestFilesFail(t *testing.T) {
 		t.Error("a damaged file became a document")
 	}
 }
+
+// A secrecy mark that only the file shows: the document is taken away from the
+// units whose clerks have not acted on it, and only two people let it go.
+func TestSecretFileIsHeld(t *testing.T) {
+	p := newProvince(t, 2, morning, workflow.Options{})
+	c := p.mailFile("123.pdf", strings.Replace(decision, "QUYẾT ĐỊNH\n", "TỐI MẬT\nQUYẾT ĐỊNH\n", 1), "xa01", "xa02")
+	p.readAll(pages{})
+	doc, v, found := p.documentOf(c)
+	if !found || len(v.Dispatches) != 2 {
+		t.Fatalf("document %v: %+v", found, v)
+	}
+	for _, d := range v.Dispatches {
+		if d.State != docstore.StateQuarantined {
+			t.Errorf("%s: %s, want quarantined", d.Unit, d.State)
+		}
+	}
+	if n := len(p.mails(p.folder("xa01", mailstore.RoleIncoming))); n != 0 {
+		t.Errorf("%d messages still wait at the unit", n)
+	}
+	if n := len(p.mails(p.folder("xa01", mailstore.RoleHeld))); n != 1 {
+		t.Errorf("%d messages are held, want 1", n)
+	}
+	p.view(func(ctx context.Context, r sqldb.Reader) error {
+		var n int
+		err := r.QueryRow(ctx, `SELECT count(*) FROM journal WHERE type = 'incident.secrecy' AND ref = $1`, string(doc.ULID)).Scan(&n)
+		if n != 1 {
+			t.Errorf("%d incidents, want 1", n)
+		}
+		return err
+	})
+	p.verify()
+}
