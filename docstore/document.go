@@ -226,3 +226,20 @@ type Issued struct {
 	By          directory.AccountID // 0: from outside
 	Answers     []MailID            // In-Reply-To and References, the nearest first
 }
+
+// Replied is a message of somebody of ours that asks for something by the first
+// lines of its text, or wants a document back.
+type Replied struct {
+	By       directory.AccountID
+	MailID   MailID             // of the message
+	Answers  []MailID           // In-Reply-To and References, the nearest first
+	Units    []directory.UnitID // that it is addressed to
+	ToServer bool               // it is addressed to the server
+	Reply    edoc.Reply
+
+	Recalls bool       // it wants a document back
+	Code    *edoc.Code // which one; nil: that of the thread
+	Reason  string     // why
+
+	Failed error // why nothing of it could be done, when that was tried; nil: not tried
+}

@@ -180,6 +180,9 @@ func (r *Rooms) connect() error {
 		Issued: func(ctx context.Context, tx *sqldb.Tx, doc docstore.Issued) error {
 			return r.Workflow.Issued(ctx, tx, doc)
 		},
+		Replied: func(ctx context.Context, tx *sqldb.Tx, m docstore.Replied) error {
+			return r.Workflow.Replied(ctx, tx, m)
+		},
 		Reported: func(ctx context.Context, tx *sqldb.Tx, rep docstore.Reported) error {
 			return r.Workflow.Reported(ctx, tx, rep)
 		},

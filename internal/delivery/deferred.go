@@ -162,7 +162,10 @@ func (d *Delivery) deliverDeferred(ctx context.Context, m *deferred) (err error)
 		return err
 	}
 	in.plan(ctx, in.fin)
-	return d.stores.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	if in.replied, err = in.ownReply(in.fin); err != nil {
+		return err
+	}
+	return in.update(ctx, func(tx *sqldb.Tx) error {
 		if err := d.endDeferred(ctx, tx, m, "mail.due"); err != nil {
 			return err
 		}

@@ -43,6 +43,7 @@ type Incoming struct {
 
 	rec      edoc.Recognition             // what the message is as a document
 	request  *numberRequest               // the number that it asks for, nil for none
+	replied  *docstore.Replied            // what it asks for by its text, nil for nothing
 	verdicts map[mailstore.Owner]*verdict // what rules make of it
 	asked    []*verdict                   // the same, those it is sent on to before who sends
 
@@ -191,8 +192,11 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 			}
 		}
 		in.plan(ctx, in.fin)
+		if in.replied, err = in.ownReply(in.fin); err != nil {
+			return Accepted{}, err
+		}
 	}
-	if err := d.stores.DB.Update(ctx, func(tx *sqldb.Tx) (err error) {
+	if err := in.update(ctx, func(tx *sqldb.Tx) (err error) {
 		switch {
 		case held.Action == filter.Hold:
 			acc, err = in.hold(ctx, tx, held)
@@ -351,6 +355,9 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 		return Accepted{}, err
 	}
 	if err := in.report(ctx, tx, fin, doc, failed); err != nil {
+		return Accepted{}, err
+	}
+	if err := in.obey(ctx, tx); err != nil {
 		return Accepted{}, err
 	}
 	if err := in.follow(ctx, tx, fin, doc, all); err != nil {

@@ -292,7 +292,10 @@ func (d *Delivery) ReleaseHeld(ctx context.Context, by journal.Actor, id HeldID)
 		return Accepted{}, err
 	}
 	in.plan(ctx, in.fin)
-	err = d.stores.DB.Update(ctx, func(tx *sqldb.Tx) (err error) {
+	if in.replied, err = in.ownReply(in.fin); err != nil {
+		return Accepted{}, err
+	}
+	err = in.update(ctx, func(tx *sqldb.Tx) (err error) {
 		if err := d.decide(ctx, tx, by, h, StateReleased); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -55,11 +56,16 @@ func (s *Store) Previews(ctx context.Context, ids []MessageID, wait bool, fn fun
 
 // preview makes the preview of a message.
 func preview(c *Content) (string, error) {
-	p := readablePart(c.Structure.Root(), 0)
+	text, err := readText(readablePart(c.Structure.Root(), 0), c.Body())
+	return firstLine(text), err
+}
+
+// readText gives the beginning of what a part says, "" for none.
+func readText(p *mail.Part, body io.ReaderAt) (string, error) {
 	if p == nil {
 		return "", nil
 	}
-	raw, err := io.ReadAll(io.LimitReader(p.Decoder(c.Body()), previewRead))
+	raw, err := io.ReadAll(io.LimitReader(p.Decoder(body), previewRead))
 	if err != nil {
 		return "", err
 	}
@@ -67,7 +73,29 @@ func preview(c *Content) (string, error) {
 	if p.Subtype == "html" {
 		text = htmlText(text)
 	}
-	return firstLine(text), nil
+	return text, nil
+}
+
+// OwnText gives the beginning of the text that the author of a message wrote:
+// of alternatives the plain one, nothing of what is attached or forwarded. body
+// are the octets to which the part's offsets refer.
+func OwnText(root *mail.Part, body io.ReaderAt) (string, error) {
+	p := readablePart(root, 0)
+	if p != nil && withinMessage(root, p) {
+		return "", nil
+	}
+	return readText(p, body)
+}
+
+// withinMessage reports whether p lies in a message that is part of root.
+func withinMessage(root, p *mail.Part) bool {
+	return root.Message != nil && holds(root.Message.Root, p) ||
+		slices.ContainsFunc(root.Children, func(c *mail.Part) bool { return withinMessage(c, p) })
+}
+
+func holds(root, p *mail.Part) bool {
+	return root == p || slices.ContainsFunc(root.Children, func(c *mail.Part) bool { return holds(c, p) }) ||
+		root.Message != nil && holds(root.Message.Root, p)
 }
 
 // maxPreviewDepth is how deep the text may lie.
