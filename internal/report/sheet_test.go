@@ -84,6 +84,7 @@ func TestSameSheetSameOctets(t *testing.T) {
 	if err := s.Write(io.Discard, "doc"); err == nil {
 		t.Error("an unknown format was written")
 	}
+	s.Rows = s.Rows[:3]
 	for _, f := range Formats() {
 		if err := s.Write(broken{}, f); !errors.Is(err, errBroken) {
 			t.Errorf("%s: a failing disk gives %v", f, err)
@@ -377,7 +378,7 @@ func TestCellName(t *testing.T) {
 func FuzzSheet(f *testing.F) {
 	f.Add("V/v", "2026-01-01", 3)
 	f.Add("\x00\ufffe😀&<]]>", "_x000D_", 1)
-	f.Add(strings.Repeat("a\u0323", 3000), "+1", 0)
+	f.Add(strings.Repeat("a\u0323", 300), "+1", 0)
 	f.Fuzz(func(t *testing.T, text, value string, struck int) {
 		s := Sheet{Title: text, Unit: value, Parent: text, Lines: []string{text}, Notes: []string{text}, Signers: []string{text, value}, Footer: text}
 		for i, k := range tableKinds {

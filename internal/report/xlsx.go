@@ -127,18 +127,18 @@ func (s Sheet) worksheet(heading int) string {
 	row := 0
 	lines := newPrint(s) // says how many lines a row takes
 	var merged []string
-	text := func(style int, from, to int, value string) {
+	text := func(style, to int, value string) {
 		row++
-		fmt.Fprintf(&b, `<row r="%d">%s</row>`, row, textCell(from, row, style, value))
-		if to > from {
-			merged = append(merged, fmt.Sprintf("%s:%s", cellName(from, row), cellName(to, row)))
+		fmt.Fprintf(&b, `<row r="%d">%s</row>`, row, textCell(0, row, style, value))
+		if to > 0 {
+			merged = append(merged, fmt.Sprintf("%s:%s", cellName(0, row), cellName(to, row)))
 		}
 	}
-	text(cellParent, 0, block, strings.ToUpper(clean(s.Parent)))
-	text(cellUnit, 0, block, strings.ToUpper(clean(s.Unit)))
-	text(cellTitle, 0, last, clean(s.Title))
+	text(cellParent, block, strings.ToUpper(clean(s.Parent)))
+	text(cellUnit, block, strings.ToUpper(clean(s.Unit)))
+	text(cellTitle, last, clean(s.Title))
 	for _, l := range s.lines() {
-		text(cellLine, 0, last, l)
+		text(cellLine, last, l)
 	}
 	row++ // an empty one
 	row++
@@ -166,7 +166,7 @@ func (s Sheet) worksheet(heading int) string {
 	}
 	row++
 	for _, n := range s.notes() {
-		text(cellNote, 0, last, n)
+		text(cellNote, last, n)
 	}
 	if n := len(s.Signers); n > 0 {
 		row++
