@@ -191,3 +191,39 @@ func ModifiedUTF7(s string) string {
 	flush()
 	return out.String()
 }
+
+// IdleUntil idles until a line comes that is waited for, and tells when it came.
+func (c *IMAP) IdleUntil(want func(line string) bool) (at time.Time, err error) {
+	c.tag++
+	tag := fmt.Sprintf("t%d", c.tag)
+	if err := c.conn.SetDeadline(time.Now().Add(imapTime)); err != nil {
+		return at, err
+	}
+	if _, err := fmt.Fprintf(c.conn, "%s IDLE\r\n", tag); err != nil {
+		return at, err
+	}
+	for at.IsZero() {
+		l, err := c.Read()
+		if err != nil {
+			return at, err
+		}
+		if want(l.Text) {
+			at = time.Now()
+		}
+	}
+	if _, err := io.WriteString(c.conn, "DONE\r\n"); err != nil {
+		return at, err
+	}
+	for {
+		l, err := c.Read()
+		if err != nil {
+			return at, err
+		}
+		if rest, done := strings.CutPrefix(l.Text, tag+" "); done {
+			if !strings.HasPrefix(rest, "OK ") {
+				return at, fmt.Errorf("%w: %s", ErrNo, rest)
+			}
+			return at, nil
+		}
+	}
+}
