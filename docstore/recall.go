@@ -3,6 +3,8 @@ package docstore
 import (
 	"context"
 	"fmt"
+	"math"
+	"time"
 
 	"vanthu/internal/edoc"
 	"vanthu/internal/fault"
@@ -78,6 +80,36 @@ func (s *Store) Replaces(ctx context.Context, tx *sqldb.Tx, d, old DispatchID) e
 	return nil
 }
 
+// Ending says that a registered document was taken back or replaced.
+type Ending struct {
+	State State // recalled or replaced
+	At    time.Time
+}
+
+// Endings gives, for the entries of a book, what was taken back or replaced by
+// a time; the zero time means by now.
+func Endings(ctx context.Context, r sqldb.Reader, book BookID, asOf time.Time) (map[DispatchID]Ending, error) {
+	until := int64(math.MaxInt64)
+	if !asOf.IsZero() {
+		until = sqldb.Micros(asOf)
+	}
+	type recalledRow struct {
+		id DispatchID
+		Ending
+	}
+	list, err := collect(ctx, r, func(r row) (x recalledRow, err error) {
+		var at int64
+		err = r.Scan(&x.id, &x.State, &at)
+		x.At = sqldb.Time(at)
+		return x, err
+	}, qEndings, int64(book), until)
+	ended := make(map[DispatchID]Ending, len(list))
+	for _, x := range list {
+		ended[x.id] = x.Ending
+	}
+	return ended, err
+}
+
 // release lets a dispatch out of quarantine. One that was held for the mark of
 // a state secret needs the word of two people: the first one's is kept.
 func (c *change) release(ctx context.Context, d Dispatch, r rule) (rule, error) {
@@ -122,6 +154,9 @@ func (c *change) release(ctx context.Context, d Dispatch, r rule) (rule, error) 
 }
 
 const (
+	qEndings = `
+SELECT DISTINCT d.id, d.state, d.updated_us FROM register_entry e JOIN dispatch d ON d.id = e.dispatch_id
+WHERE e.book_id = $1 AND e.dispatch_id <> 0 AND d.state IN ('recalled', 'replaced') AND d.updated_us <= $2`
 	qRecallState = `
 SELECT COALESCE(SUM(CASE WHEN overlay = 'recall_requested' THEN 1 ELSE 0 END), 0),
   COALESCE(SUM(CASE WHEN state = 'recalled' THEN 1 ELSE 0 END), 0),

@@ -70,6 +70,10 @@ func Read(ctx context.Context, r sqldb.Reader, q Query) (Register, error) {
 	if err != nil {
 		return Register{}, fmt.Errorf("read the register of %d: %w", q.Year, err)
 	}
+	ended, err := docstore.Endings(ctx, r, book.ID, q.AsOf)
+	if err != nil {
+		return Register{}, err
+	}
 	g := Empty(q)
 	newest := 0
 	for _, e := range entries {
@@ -82,6 +86,9 @@ func Read(ctx context.Context, r sqldb.Reader, q Query) (Register, error) {
 			row = OutRow(e.Number, e.Out)
 		}
 		row.Line, row.Corrects, row.Hash = e.Ordinal, e.Corrects, e.Hash
+		if end, ok := ended[e.Dispatch]; ok && e.Dispatch != 0 && e.Corrects == 0 {
+			row = row.noted(endingText(end))
+		}
 		if voided {
 			row = row.struck(e.VoidReason)
 		}
@@ -134,13 +141,28 @@ func OutRow(number int, c docstore.OutColumns) Row {
 	return Row{Number: number, Cells: outCells(c), Columns: encode(c)}
 }
 
+// endingText is what a register says of a document that was taken back or
+// replaced: the entry stays. NĐ 30/2020, Phụ lục VI, part III.8.
+func endingText(e docstore.Ending) string {
+	what := "Đã thu hồi ngày "
+	if e.State == docstore.StateReplaced {
+		what = "Đã được thay thế ngày "
+	}
+	return what + e.At.In(vietnam).Format("02/01/2006")
+}
+
+// noted gives the line with a further remark.
+func (r Row) noted(text string) Row {
+	r.Cells = slices.Clone(r.Cells)
+	remark := &r.Cells[len(r.Cells)-1]
+	*remark = joinText(text, *remark)
+	return r
+}
+
 // struck gives the line struck through; its last cell says so.
 func (r Row) struck(reason string) Row {
 	r.Voided, r.VoidReason = true, reason
-	r.Cells = slices.Clone(r.Cells)
-	remark := &r.Cells[len(r.Cells)-1]
-	*remark = joinText("Đã hủy"+prefixed(": ", reason), *remark)
-	return r
+	return r.noted("Đã hủy" + prefixed(": ", reason))
 }
 
 func encode(columns any) json.RawMessage {

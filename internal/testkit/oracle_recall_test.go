@@ -13,6 +13,7 @@ import (
 	"vanthu/internal/control"
 	"vanthu/internal/journal"
 	"vanthu/internal/mail"
+	"vanthu/internal/report"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/testkit"
 )
@@ -148,6 +149,13 @@ func TestOracle08_RecallOfRegistered(t *testing.T) {
 		t.Errorf("dispatch %+v", d)
 	}
 	counts(t, s, map[string]int{qEntries: 1, `SELECT count(*) FROM register_entry WHERE state = 'valid' AND dispatch_id <> 0`: 1})
+	var book report.Register
+	if err := s.Rooms.Control().Call(t.Context(), control.CallRegisterShow, control.RegisterShow{Unit: "xa01"}, &book, nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(book.Rows) != 1 || !strings.HasPrefix(book.Rows[0].Cells[9], "Đã thu hồi ngày ") || book.Rows[0].Voided {
+		t.Errorf("register %+v", book.Rows)
+	}
 	s.View(t, func(ctx context.Context, r sqldb.Reader) error {
 		docs, err := docstore.Documents(ctx, r, docstore.Filter{}, docstore.Page{})
 		if err != nil {
