@@ -15,6 +15,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"vanthu/internal/worktime"
 )
 
 //go:embed config.go
@@ -270,6 +272,32 @@ type Documents struct {
 	// A document's tracking message in its sender's mailbox is renewed at most
 	// this often.
 	TrackingInterval Duration `toml:"tracking_interval" env:"TRACKING_INTERVAL"`
+	// Working hours, by which deadlines are counted; a unit may have its own (see
+	// "vanthu unit due"). A line for each group of days: ["mon-fri 07:30-11:30
+	// 13:30-17:00", "sat 07:30-11:30"].
+	Hours []string `toml:"hours" env:"HOURS"`
+	// Files of public holidays and of days on which work is made up for (làm bù),
+	// such as one a year. "vanthu init --holidays" prints one to begin with. Without
+	// any, only Saturdays and Sundays are free.
+	Holidays []string `toml:"holidays" env:"HOLIDAYS"`
+	// When people get their mail of the morning about what waits for them, on
+	// working days; "off" for never.
+	Digest string `toml:"digest" env:"DIGEST"`
+	// A unit that has not acted on an urgent document after this time is reminded,
+	// and its leaders are told.
+	UrgentLimit Duration `toml:"urgent_limit" env:"URGENT_LIMIT"`
+	// A document to another server from which nothing is heard: after this time its
+	// sender is warned, …
+	NewsWarning Duration `toml:"news_warning" env:"NEWS_WARNING"`
+	// … and after this time it is given up.
+	NewsExpiry Duration `toml:"news_expiry" env:"NEWS_EXPIRY"`
+	// The same two for urgent documents.
+	UrgentNewsWarning Duration `toml:"urgent_news_warning" env:"URGENT_NEWS_WARNING"`
+	// See urgent_news_warning.
+	UrgentNewsExpiry Duration `toml:"urgent_news_expiry" env:"URGENT_NEWS_EXPIRY"`
+	// Put signed receipts of what becomes of a document into the sender's folder
+	// "Biên nhận".
+	Receipts bool `toml:"receipts" env:"RECEIPTS"`
 }
 
 // EdXML is section [edxml].
@@ -435,9 +463,13 @@ func Default() *Config {
 			Hold: []string{"rar", "7z", "gz", "tar", "tgz", "html", "htm", "msg", "dat"}, Risky: Hold,
 			HoldTime: Duration(30 * 24 * time.Hour),
 		},
-		Documents: Documents{TrackingInterval: Duration(5 * time.Minute)},
-		EdXML:     EdXML{Poll: Duration(2 * time.Second)},
-		Extract:   Extract{Enabled: true, Timeout: Duration(20 * time.Second), Idle: Duration(time.Minute)},
+		Documents: Documents{
+			TrackingInterval: Duration(5 * time.Minute), Hours: worktime.Office().Lines(), Digest: "07:30",
+			UrgentLimit: Duration(30 * time.Minute), NewsWarning: Duration(12 * time.Hour), NewsExpiry: Duration(24 * time.Hour),
+			UrgentNewsWarning: Duration(15 * time.Minute), UrgentNewsExpiry: Duration(time.Hour), Receipts: true,
+		},
+		EdXML:   EdXML{Poll: Duration(2 * time.Second)},
+		Extract: Extract{Enabled: true, Timeout: Duration(20 * time.Second), Idle: Duration(time.Minute)},
 		Queue: Queue{
 			Retry: []Duration{
 				Duration(time.Minute), Duration(5 * time.Minute), Duration(15 * time.Minute),

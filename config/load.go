@@ -181,6 +181,9 @@ func (c *Config) complete(dir string) error {
 	}
 	files := []*string{&c.DataDir, &c.TLS.CertFile, &c.TLS.KeyFile, &c.TLS.ClientCAFile, &c.Journal.KeyFile,
 		&c.LDAP.CAFile, &c.LDAP.SearchPasswordFile, &c.OIDC.CAFile, &c.EdXML.Inbox, &c.EdXML.Outbox}
+	for i := range c.Documents.Holidays {
+		files = append(files, &c.Documents.Holidays[i])
+	}
 	for i := range c.Routes {
 		r, fresh := &c.Routes[i], defaultRoute()
 		if _, given := c.origins[routePath(i)+".port"]; !given && r.Port == 0 {

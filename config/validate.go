@@ -27,6 +27,7 @@ func (c *Config) validate(report report) {
 	c.validateLDAP(report)
 	c.validateOIDC(report)
 	c.validateEdXML(report)
+	c.validateWorktime(report)
 	c.validateQueue(report)
 	c.validateTrust(report)
 	c.validateRoutes(report)

@@ -59,6 +59,8 @@ const (
 	StatusReplaceAsked edoc.Status = "replace_requested"
 	// StatusWithdrawn: its sender took it out of the queue.
 	StatusWithdrawn edoc.Status = "withdrawn"
+	// StatusNoNews: its sender was warned that nothing is heard of it.
+	StatusNoNews edoc.Status = "no_news"
 	// StatusApproved: the first of two people agreed to let it go.
 	StatusApproved edoc.Status = "release_approved"
 )

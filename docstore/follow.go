@@ -170,12 +170,6 @@ func Replies(ctx context.Context, r sqldb.Reader, until time.Time) (map[Document
 	return out, err
 }
 
-// OfficeHours is the [AddWork] of an office that knows no holidays.
-func OfficeHours(from time.Time, work time.Duration) time.Time { return addOfficeHours(from, work) }
-
-// WorkingDay is the working time of one day.
-const WorkingDay = 7*time.Hour + 30*time.Minute
-
 const followed = `document_id IN (SELECT id FROM document WHERE created_us >= $1 AND created_us < $2 AND ($3 = 0 OR issuer_unit = $4))
   AND ($5 = 0 OR to_unit = $6)`
 

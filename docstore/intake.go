@@ -265,7 +265,7 @@ func (s *Store) addDispatches(
 			return nil, err
 		}
 	}
-	return list, nil
+	return list, s.urge(ctx, tx, doc, list, now)
 }
 
 // rowsAtOnce is how many rows one statement inserts.

@@ -80,6 +80,9 @@ func (s *Store) addOutside(ctx context.Context, tx *sqldb.Tx, in In, doc Documen
 		if err := insertDispatches(ctx, tx, list[:n]); err != nil {
 			return err
 		}
+		if err := s.awaitNews(ctx, tx, doc, list[:n], now); err != nil {
+			return err
+		}
 		list = list[n:]
 	}
 	return nil

@@ -172,7 +172,7 @@ func (c *change) register(ctx context.Context, d *Dispatch) error {
 		}
 	}
 	d.ArrivalYear, d.ArrivalNumber, d.Registered = year, number, c.now
-	return nil
+	return c.setDefaultDue(ctx, d)
 }
 
 // revalidate makes the voided entry of d in that year's book valid again and

@@ -106,11 +106,15 @@ func (s *Store) Reserve(ctx context.Context, tx *sqldb.Tx, actor journal.Actor, 
 			EN: "too many numbers are reserved and not used", VI: "quá nhiều số dự trữ chưa dùng",
 		})
 	}
+	cal, err := s.Calendar(ctx, tx, req.Unit)
+	if err != nil {
+		return Reservation{}, err
+	}
 	b.take()
 	code.Number = b.Last
 	v := Reservation{
 		Unit: req.Unit, Year: year, Series: b.Series, Number: b.Last, Code: code.String(), Abstract: req.Abstract,
-		By: actor.ID, ByName: actor.Name, Draft: req.Draft, Made: now, Expires: s.addWork(now, ReservationTime).Truncate(time.Microsecond),
+		By: actor.ID, ByName: actor.Name, Draft: req.Draft, Made: now, Expires: cal.Add(now, ReservationTime).UTC(),
 		State: ReservationOpen, book: b.ID,
 	}
 	seq, err := journal.Append(ctx, tx, journal.Event{

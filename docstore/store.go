@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+
+	"vanthu/internal/worktime"
 )
 
 // vietnam is the one time zone of the legal rules: UTC+7, without summer time.
@@ -14,18 +16,22 @@ var vietnam = time.FixedZone("+07", 7*60*60)
 // Options of a Store.
 type Options struct {
 	Now func() time.Time // nil means time.Now
-	// AddWork tells when a reserved number expires; see [AddWork].
-	AddWork AddWork
+	// Calendar is the working time of units that have none of their own; nil
+	// means [worktime.Office] without holidays.
+	Calendar *worktime.Calendar
+	News     NewsLimits // zero means [UsualNewsLimits]
 }
 
 // Store changes documents. Its methods run inside a transaction and may be
 // called from any goroutine.
 type Store struct {
 	now      func() time.Time
-	addWork  AddWork
+	calendar *worktime.Calendar
+	news     NewsLimits
 	ulids    *ulid.LockedMonotonicReader
 	tracking chan struct{} // holds one signal
 	checks   chan struct{} // the same
+	timers   chan struct{} // the same
 }
 
 // New returns a Store.
@@ -33,15 +39,20 @@ func New(opt Options) *Store {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	if opt.AddWork == nil {
-		opt.AddWork = addOfficeHours
+	if opt.Calendar == nil {
+		opt.Calendar = worktime.New(worktime.Week{}, nil)
+	}
+	if opt.News == (NewsLimits{}) {
+		opt.News = UsualNewsLimits()
 	}
 	return &Store{
 		now:      opt.Now,
-		addWork:  opt.AddWork,
+		calendar: opt.Calendar,
+		news:     opt.News,
 		ulids:    &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)},
 		tracking: make(chan struct{}, 1),
 		checks:   make(chan struct{}, 1),
+		timers:   make(chan struct{}, 1),
 	}
 }
 

@@ -371,6 +371,9 @@ func (c *change) unregister(ctx context.Context, d *Dispatch) error {
 		return err
 	}
 	d.ArrivalYear, d.ArrivalNumber, d.Registered = 0, 0, time.Time{}
+	if d.DueTier == DueDefault { // it counts from the registration
+		d.Due, d.DueTier = time.Time{}, ""
+	}
 	return nil
 }
 

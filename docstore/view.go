@@ -55,6 +55,8 @@ type DispatchView struct {
 	ArrivalNumber int            `json:"arrival_number"`    // 0 while not registered
 	Request       Overlay        `json:"request,omitempty"` // what the sender asks, until it is answered
 	Due           time.Time      `json:"due,omitzero"`
+	DueState      DueState       `json:"due_state,omitempty"`  // filled in by who knows the time
+	RegisterBy    time.Time      `json:"register_by,omitzero"` // the same, while it waits to be registered
 	Assignees     []AssigneeView `json:"assignees,omitempty"`
 	Events        []EventView    `json:"events"`
 }

@@ -14,7 +14,7 @@ import (
 
 func (c *cli) docCmd() *cobra.Command {
 	return parent("doc", "Official documents",
-		c.docList(), c.docSearch(), c.docSaved(), c.docShow(), c.docFiles(), c.docExport(),
+		c.docList(), c.docDue(), c.docSearch(), c.docSaved(), c.docShow(), c.docFiles(), c.docExport(),
 		c.docAct("register", "Enter a received document in the unit's register (03)", docstore.EventRegister),
 		c.docAct("refuse", "Refuse a received document, with a reason (02)", docstore.EventRefuse),
 		c.docAct("start", "Begin to work on a registered document (05)", docstore.EventStart),
@@ -52,6 +52,8 @@ func (c *cli) docList() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&req.Unit, "unit", "", "only documents that this `unit` sent or received")
 	f.StringVar(&req.State, "state", "", "only with a dispatch in this `state`: arrived, registered, refused, …")
+	f.StringVar(&req.Due, "due", "", "only with a dispatch that is `overdue` or \"soon\" due (within a working day)")
+	cmd.MarkFlagsMutuallyExclusive("state", "due")
 	f.IntVar(&req.Limit, "limit", 100, "at most so many")
 	return cmd
 }
@@ -107,7 +109,18 @@ func printDocument(w io.Writer, v docstore.View) error {
 		if d.Request != "" {
 			state += ", " + d.Request.Name()
 		}
-		rows[i] = []string{d.Unit, string(d.Status), state, number, last}
+		rows[i] = []string{d.Unit, string(d.Status), state, number, dueText(d), last}
 	}
-	return table(w, []string{"UNIT", "STATUS", "STATE", "SỐ ĐẾN", "LAST EVENT"}, rows)
+	return table(w, []string{"UNIT", "STATUS", "STATE", "SỐ ĐẾN", "DUE", "LAST EVENT"}, rows)
+}
+
+// dueText says until when a unit has to act, and how it stands with that.
+func dueText(d docstore.DispatchView) string {
+	switch {
+	case d.DueState != "":
+		return shownTime(d.Due) + " " + d.DueState.Name()
+	case !d.RegisterBy.IsZero():
+		return "vào sổ trước " + shownTime(d.RegisterBy)
+	}
+	return "-"
 }

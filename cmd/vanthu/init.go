@@ -16,6 +16,7 @@ import (
 	"vanthu/internal/app"
 	"vanthu/internal/control"
 	"vanthu/internal/fault"
+	"vanthu/internal/worktime"
 )
 
 // initAnswers are what a new province needs to be told.
@@ -26,7 +27,7 @@ type initAnswers struct {
 func (c *cli) initCmd() *cobra.Command {
 	var a initAnswers
 	var file string
-	var sample bool
+	var sample, holidays bool
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Write a configuration and an empty province with its first administrator",
@@ -40,6 +41,10 @@ serves. Nothing that exists is ever overwritten.`,
 		RunE: c.runs(func(cmd *cobra.Command, _ []string) error {
 			if sample {
 				_, err := c.out.Write(config.Sample())
+				return err
+			}
+			if holidays {
+				_, err := c.out.Write(worktime.Sample())
 				return err
 			}
 			if err := c.ask(&a); err != nil {
@@ -56,6 +61,7 @@ serves. Nothing that exists is ever overwritten.`,
 	f.StringVar(&a.dir, "dir", "", "data `folder`; else /var/lib/vanthu")
 	f.StringVar(&a.admin, "admin", "", "`login` of the administrator; else quantri@DOMAIN")
 	f.BoolVar(&sample, "sample", false, "only print an annotated sample configuration")
+	f.BoolVar(&holidays, "holidays", false, "only print a file of public holidays to begin with, for documents.holidays")
 	return cmd
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 func (c *cli) unitCmd() *cobra.Command {
-	return parent("unit", "Units of the province", c.unitList(), c.unitAdd(), c.unitSet(), c.unitNumbering(), c.unitClose())
+	return parent("unit", "Units of the province", c.unitList(), c.unitAdd(), c.unitSet(), c.unitNumbering(), c.unitClose(), c.unitDue())
 }
 
 func (c *cli) unitList() *cobra.Command {

@@ -15,6 +15,7 @@ import (
 // be imported by it.
 var ranks = map[string]int{
 	"internal/fault":     0,
+	"internal/worktime":  0,
 	"internal/mail":      1,
 	"internal/edoc":      1,
 	"internal/blob":      1,

@@ -132,7 +132,11 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Rooms, err e
 		default: // a signal waits already
 		}
 	})
-	r.Documents = docstore.New(docstore.Options{Now: opt.Now})
+	calendar, err := cfg.Documents.Calendar()
+	if err != nil {
+		return nil, fmt.Errorf("the working time: %w", err)
+	}
+	r.Documents = docstore.New(docstore.Options{Now: opt.Now, Calendar: calendar, News: newsLimits(cfg)})
 	if _, err := r.Documents.IndexOld(ctx, r.DB); err != nil {
 		return nil, err
 	}

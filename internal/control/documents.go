@@ -30,6 +30,7 @@ const (
 type DocumentList struct {
 	Unit  string `json:"unit,omitempty"`  // sent or received by it
 	State string `json:"state,omitempty"` // of at least one dispatch
+	Due   string `json:"due,omitempty"`   // overdue or soon: of a dispatch to it, or to any unit; not together with State
 	Limit int    `json:"limit,omitempty"` // 0 means 100
 }
 
@@ -122,7 +123,13 @@ func (s *Service) documentList(ctx context.Context, req DocumentList, _ Progress
 	units := s.Directory.Snapshot()
 	rows := []DocumentRow{}
 	err := s.DB.View(ctx, func(r sqldb.Reader) error {
-		docs, err := docstore.Documents(ctx, r, f, docstore.Page{Limit: req.Limit})
+		var docs []docstore.Document
+		var err error
+		if req.Due != "" {
+			docs, err = s.documentsDue(ctx, r, req, f.Party)
+		} else {
+			docs, err = docstore.Documents(ctx, r, f, docstore.Page{Limit: req.Limit})
+		}
 		if err != nil {
 			return err
 		}
@@ -198,8 +205,14 @@ func (s *Service) documentShow(ctx context.Context, req DocumentNamed, _ Progres
 		if err != nil {
 			return err
 		}
-		v, err = docstore.Show(ctx, r, s.Directory.Snapshot(), doc)
-		return err
+		if v, err = docstore.Show(ctx, r, s.Directory.Snapshot(), doc); err != nil {
+			return err
+		}
+		list, err := docstore.Dispatches(ctx, r, doc.ID)
+		if err != nil {
+			return err
+		}
+		return s.addDue(ctx, r, list, v.Dispatches)
 	})
 	return v, err
 }
@@ -249,7 +262,7 @@ func (s *Service) dispatchViews(ctx context.Context, list ...docstore.Dispatch) 
 				return err
 			}
 		}
-		return nil
+		return s.addDue(ctx, r, list, views)
 	})
 	return views, err
 }

@@ -97,7 +97,12 @@ func (s *Service) sheet(ctx context.Context, r sqldb.Reader, req ReportMake, u d
 	if req.AsOf.IsZero() {
 		req.AsOf = now
 	}
+	cals, err := s.Documents.Calendars(ctx, r)
+	if err != nil {
+		return report.Sheet{}, err
+	}
 	return report.Make(ctx, r, req.Name, report.Params{
+		Time: cals,
 		Unit: u, Parent: s.parentOf(u), Units: s.Directory.Snapshot(), Since: req.Since, Before: req.Before, AsOf: req.AsOf, By: req.By,
 	})
 }

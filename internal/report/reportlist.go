@@ -165,18 +165,14 @@ func (m *maker) silent() error {
 	var list []waiting
 	units := map[directory.UnitID]bool{}
 	err := m.dispatches(false, func(f followed) {
-		days := 0
 		if f.State != docstore.StateArrived {
 			return
 		}
-		for at := f.arrived(); ; days++ {
-			if at = m.p.AddWork(at, docstore.WorkingDay); at.After(m.p.AsOf) || days > 400 {
-				break
-			}
-		}
-		if days == 0 {
+		cal := m.p.Time.Of(f.Dispatch.To)
+		if !m.p.AsOf.After(cal.RegisterBy(f.arrived())) {
 			return
 		}
+		days := cal.DaysUntil(f.arrived(), m.p.AsOf)
 		units[f.Dispatch.To] = true
 		name := m.unit(f.Dispatch.To, f.Dispatch.Address)
 		list = append(list, waiting{name, f.arrived(), Line{Cells: []string{

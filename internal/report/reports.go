@@ -67,9 +67,9 @@ type Params struct {
 	// AsOf is the time at which the documents stand as the report tells. Steps after it do not
 	// count, so that the report is the same whenever it is made; due times and people
 	// are those of the present.
-	AsOf    time.Time
-	By      Group            // "" is ByUnit
-	AddWork docstore.AddWork // nil means docstore.OfficeHours
+	AsOf time.Time
+	By   Group              // "" is ByUnit
+	Time docstore.Calendars // working time of the units
 }
 
 // Make makes a report. It returns fault.Invalid for one that there is not, or
@@ -90,9 +90,6 @@ func Make(ctx context.Context, r sqldb.Reader, name string, p Params) (Sheet, er
 	}
 	if p.By != ByUnit && !(info.Group && (p.By == ByType || p.By == ByMonth)) {
 		return Sheet{}, fault.Newf(fault.Invalid, "%s cannot be grouped by %q", name, string(p.By))
-	}
-	if p.AddWork == nil {
-		p.AddWork = docstore.OfficeHours
 	}
 	m := maker{ctx: ctx, r: r, p: p, sheet: p.sheet(info)}
 	var err error
@@ -326,7 +323,7 @@ func (m *maker) handlingOut() error {
 		if !seen[f.Document.ID] {
 			seen[f.Document.ID] = true
 			n[0]++
-			if d := f.Document; !d.Issued.IsZero() && d.Created.After(m.nextWorkingDay(d.Issued)) {
+			if d := f.Document; !d.Issued.IsZero() && d.Created.After(m.nextWorkingDay(d)) {
 				n[9]++
 			}
 		}
@@ -358,10 +355,8 @@ func (m *maker) handlingOut() error {
 
 // nextWorkingDay is the end of the working day after the one that a document
 // bears.
-func (m *maker) nextWorkingDay(issued time.Time) time.Time {
-	day := issued.In(vietnam)
-	evening := time.Date(day.Year(), day.Month(), day.Day(), 23, 59, 0, 0, vietnam)
-	next := m.p.AddWork(evening, docstore.WorkingDay).In(vietnam)
+func (m *maker) nextWorkingDay(d docstore.Document) time.Time {
+	next := m.p.Time.Of(d.Issuer).AddDays(d.Issued, 1)
 	return time.Date(next.Year(), next.Month(), next.Day()+1, 0, 0, 0, 0, vietnam)
 }
 
