@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"codeberg.org/go-fonts/liberation/liberationserifbold"
 	"codeberg.org/go-fonts/liberation/liberationserifitalic"
@@ -365,11 +366,13 @@ func (p *printed) cutTo(s string, width float64) string {
 	if p.pdf.GetStringWidth(s) <= width {
 		return s
 	}
-	runes := []rune(s)
-	for len(runes) > 0 && p.pdf.GetStringWidth(string(runes)+"…") > width {
-		runes = runes[:len(runes)-1]
+	sum := p.pdf.GetStringWidth("…")
+	for i, r := range s {
+		if sum += p.pdf.GetStringWidth(string(r)); sum > width {
+			return s[:i] + "…"
+		}
 	}
-	return string(runes) + "…"
+	return s
 }
 
 // width is that of s in the table's size.
@@ -406,32 +409,34 @@ func (p *printed) wrap(text, style string, cell float64) []string {
 		if line != "" {
 			lines = append(lines, line)
 		}
-		for word != "" && p.width(word, style) > limit {
-			head := p.headOf(word, style, limit)
+		head := p.headOf(word, style, limit)
+		for len(head) < len(word) {
 			lines = append(lines, head)
 			word = word[len(head):]
+			head = p.headOf(word, style, limit)
 		}
 		line = word
 	}
 	return append(lines, line)
 }
 
-// headOf is the beginning of a word that fits, at least one letter of it.
+// headOf is the beginning of a word that fits, at least one letter of it; the
+// word itself when it does.
 func (p *printed) headOf(word, style string, limit float64) string {
-	end, soft := 0, 0
+	end, soft, sum := 0, 0, 0.0
 	for i, r := range word {
-		after := i + len(string(r))
-		if i > 0 && p.width(word[:after], style) > limit {
-			break
+		after := i + utf8.RuneLen(r)
+		if sum += p.width(string(r), style); i > 0 && sum > limit {
+			if soft > 0 {
+				return word[:soft]
+			}
+			return word[:end]
 		}
 		if end = after; r == '/' || r == '-' || r == '.' || r == '@' {
 			soft = after
 		}
 	}
-	if soft > 0 {
-		return word[:soft]
-	}
-	return word[:end]
+	return word
 }
 
 // signedAt is where place and date of the signature are written by hand.
