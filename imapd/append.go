@@ -26,9 +26,10 @@ var errReadOnly = fault.New(fault.Denied, fault.Text{
 	EN: "you may only read this mailbox", VI: "thư mục này chỉ được đọc",
 })
 
-// workflowOnly tells whether only the workflow may add or remove messages of such a mailbox.
+// workflowOnly tells whether only the workflow may add or remove messages of such a mailbox. Drafts that wait for their number come and
+// go as ordinary mail does.
 func workflowOnly(role mailstore.FolderRole) bool {
-	return role != mailstore.RoleNone && role != mailstore.RoleUnitInbox
+	return role != mailstore.RoleNone && role != mailstore.RoleUnitInbox && role != mailstore.RoleNumbering
 }
 
 // runAppend answers APPEND (RFC 9051, section 6.3.12) with several messages (RFC 3502), made of parts (RFC 4469) or not. The messages

@@ -216,7 +216,7 @@ func (r *Rooms) connect() error {
 	})
 	r.Workflow, err = workflow.New(r.DB, r.Directory, r.Mail, r.Documents, workflow.Options{
 		TrackingInterval: cfg.Documents.TrackingInterval.Std(), Peers: r.Delivery, Now: opt.Now, Log: opt.Log,
-		Queue: withdrawer{r.Queue, r.EdXML}, Keep: r.keeps,
+		Queue: withdrawer{r.Queue, r.EdXML}, Keep: r.keeps, Issuer: issuer{r.Delivery},
 	})
 	return err
 }

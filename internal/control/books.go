@@ -11,6 +11,7 @@ import (
 	"vanthu/internal/edoc"
 	"vanthu/internal/fault"
 	"vanthu/internal/journal"
+	"vanthu/internal/mailstore"
 	"vanthu/internal/sqldb"
 )
 
@@ -19,6 +20,8 @@ const (
 	CallRegisterList  = "register.list"    // RegisterList → []Book
 	CallRegisterFix   = "register.correct" // RegisterCorrect → EntryDone
 	CallRegisterVoid  = "register.void"    // RegisterVoid → EntryDone
+	CallDraftList     = "draft.list"       // NumberList → []workflow.Waiting
+	CallDraftAct      = "draft.act"        // DraftAct → DraftDone
 	CallNumberReserve = "number.reserve"   // NumberReserve → docstore.Reservation
 	CallNumberList    = "number.list"      // NumberList → []docstore.Reservation
 	CallNumbering     = "numbering.show"   // NumberList → []Numbering
@@ -83,6 +86,20 @@ type NumberReserve struct {
 type NumberList struct {
 	Unit string `json:"unit"`
 	All  bool   `json:"all,omitempty"` // those that were used or voided too
+}
+
+// DraftAct numbers a draft that waits in a unit's folder, or issues it.
+type DraftAct struct {
+	Unit  string        `json:"unit"`
+	UID   mailstore.UID `json:"uid"`
+	Issue bool          `json:"issue"` // send it, too
+	As    string        `json:"as"`    // login of the clerk who acts
+}
+
+// DraftDone is what became of a draft.
+type DraftDone struct {
+	Code   string `json:"code"`
+	Issued bool   `json:"issued"`
 }
 
 // Numbering is how a unit numbers what it sends.
@@ -215,6 +232,33 @@ func (s *Service) numberList(ctx context.Context, req NumberList, _ Progress) (a
 	return listed(list), err
 }
 
+func (s *Service) draftList(ctx context.Context, req NumberList, _ Progress) (any, error) {
+	u, err := s.unit(req.Unit)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.Workflow.Drafts(ctx, u.ID)
+	return listed(list), err
+}
+
+func (s *Service) draftAct(ctx context.Context, req DraftAct, _ Progress) (any, error) {
+	who, err := s.account(req.As)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.unit(req.Unit)
+	if err != nil {
+		return nil, err
+	}
+	var code string
+	if req.Issue {
+		_, code, err = s.Workflow.IssueDraft(ctx, who.ID, docstore.SourceCLI, u.ID, req.UID)
+	} else {
+		code, err = s.Workflow.NumberDraft(ctx, who.ID, docstore.SourceCLI, u.ID, req.UID)
+	}
+	return DraftDone{Code: code, Issued: req.Issue}, err
+}
+
 func (s *Service) numbering(ctx context.Context, req NumberList, _ Progress) (any, error) {
 	units := s.Directory.Snapshot().Units()
 	if req.Unit != "" {
@@ -254,6 +298,9 @@ func (s *Service) numberingSet(ctx context.Context, req NumberingSet, _ Progress
 	var n docstore.Numbering
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) (err error) {
 		if n, err = docstore.NumberingOf(ctx, tx, u.ID); err != nil {
+			return err
+		}
+		if err := s.Mail.EnsureUnit(ctx, tx, u.ID); err != nil { // older units lack the folder of drafts
 			return err
 		}
 		if req.Mode != "" || req.Scheme != nil {

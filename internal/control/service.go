@@ -123,6 +123,8 @@ func calls() map[string]call {
 		CallRegisterList:   on((*Service).registerList),
 		CallRegisterFix:    on((*Service).registerCorrect),
 		CallRegisterVoid:   on((*Service).registerVoid),
+		CallDraftList:      on((*Service).draftList),
+		CallDraftAct:       on((*Service).draftAct),
 		CallNumberReserve:  on((*Service).numberReserve),
 		CallNumberList:     on((*Service).numberList),
 		CallNumbering:      on((*Service).numbering),

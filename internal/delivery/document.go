@@ -132,6 +132,11 @@ func (in *Incoming) setIssuer(doc *document, m *mail.Message) error {
 		}
 		return nil
 	}
+	if in.draft != nil {
+		u, _ := snap.Unit(in.draft.Unit)
+		doc.issuer, doc.issuerName = u, u.Name
+		return nil
+	}
 	if len(m.Envelope.From) > 0 {
 		if a, err := mail.ParseAddress(m.Envelope.From[0].Addr, true); err == nil {
 			if u, ok := snap.UnitByAddress(a); ok && snap.HasRole(in.origin.Account, u.ID, directory.RoleClerk) {

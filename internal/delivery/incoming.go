@@ -44,6 +44,8 @@ type Incoming struct {
 	rec      edoc.Recognition             // what the message is as a document
 	request  *numberRequest               // the number that it asks for, nil for none
 	replied  *docstore.Replied            // what it asks for by its text, nil for nothing
+	draft    *Draft                       // that it was made of, nil for none
+	own      docstore.Place               // where the issuer's copy of a document lies
 	verdicts map[mailstore.Owner]*verdict // what rules make of it
 	asked    []*verdict                   // the same, those it is sent on to before who sends
 
@@ -205,7 +207,10 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 		default:
 			acc, err = in.store(ctx, tx, in.fin, doc)
 		}
-		return err
+		if err != nil || acc.Repeated {
+			return err
+		}
+		return in.endDraft(ctx, tx)
 	}); err != nil {
 		if twice, ok := errors.AsType[errTwice](err); ok {
 			return Accepted{QueueID: twice.first, Repeated: true}, nil
@@ -301,6 +306,9 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 		}
 		local = rest
 	}
+	if in.draft != nil && doc == nil {
+		return Accepted{}, errNoUnit()
+	}
 	if doc.asks() {
 		if err := in.number(ctx, tx, fin, doc); err != nil {
 			return Accepted{}, err
@@ -333,6 +341,9 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 	failed, err := undelivered(local, got)
 	if err != nil {
 		return Accepted{}, err
+	}
+	if n := len(local); doc != nil && doc.issuer.ID != 0 && !doc.again {
+		in.own = docstore.Place{Mailbox: int64(drops[n].Mailbox), UID: int64(got[n].UID)}
 	}
 	if doc != nil {
 		if err := in.intake(ctx, tx, fin, doc, msg, local, drops, got); err != nil {

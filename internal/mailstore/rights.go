@@ -203,6 +203,8 @@ func defaults(m *Mailbox) []Grant {
 		clerk, leader, staff = clerk|RightInsert, look|take, look|take
 	case m.Role == RoleProcessing || m.Role == RoleCompleted:
 		clerk, leader, staff = clerk|RightInsert, look|take|RightInsert, look|take|RightInsert
+	case m.Role == RoleNumbering: // whoever works in the unit hands drafts to the clerk
+		clerk, leader, staff = clerk|RightInsert, look|RightInsert, look|RightInsert
 	case m.Role == RoleTracking || m.Role == RoleReceipts || m.Role == RoleIssued || m.Role == RoleAsked || m.Role == RoleReplaced:
 	default:
 		clerk |= RightInsert

@@ -23,6 +23,7 @@ const (
 	RoleProcessing FolderRole = "den.xuly"    // being worked on
 	RoleCompleted  FolderRole = "den.xong"    // done
 	RoleRefused    FolderRole = "den.tuchoi"  // the level above the reasons, holds nothing
+	RoleNumbering  FolderRole = "di.cho"      // outgoing, drafts that wait for their number
 	RoleIssued     FolderRole = "di.phathanh" // outgoing, issued
 	RoleTracking   FolderRole = "theodoi"     // one living message per outgoing document
 	RoleReceipts   FolderRole = "biennhan"    // evidence messages
@@ -144,6 +145,7 @@ func unitFolders() []folder {
 	}
 	return append(list,
 		folder{name: "Văn bản đi", role: RoleGroup},
+		folder{name: "Văn bản đi/1 Chờ cấp số", role: RoleNumbering},
 		folder{name: "Văn bản đi/2 Đã phát hành", role: RoleIssued},
 		folder{name: "Theo dõi", role: RoleTracking},
 		folder{name: "Biên nhận", role: RoleReceipts},

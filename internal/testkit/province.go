@@ -20,6 +20,7 @@ const (
 	Processing = "Văn bản đến/4 Đang xử lý"
 	Completed  = "Văn bản đến/5 Hoàn thành"
 	Refused    = "Văn bản đến/0 Từ chối/Thiếu chữ ký"
+	Numbering  = "Văn bản đi/1 Chờ cấp số"
 	Issued     = "Văn bản đi/2 Đã phát hành"
 	Tracking   = "Theo dõi"
 )

@@ -38,6 +38,9 @@ func (w *Workflow) MoveMessages(
 	if err != nil {
 		return nil, false, err
 	}
+	if target.Role == mailstore.RoleIssued && source.Role == mailstore.RoleNumbering {
+		return w.issueDrafts(ctx, actor, source, uids, target)
+	}
 	if target.kind() == folderPlain {
 		if source.kind() != folderWorkflow {
 			return nil, false, nil
@@ -57,9 +60,12 @@ func (w *Workflow) MoveMessages(
 func (w *Workflow) CopyMessages(
 	ctx context.Context, actor directory.AccountID, from mailstore.MailboxID, uids []mailstore.UID, to mailstore.MailboxID,
 ) (moved map[mailstore.UID]mailstore.UID, handled bool, err error) {
-	_, target, err := w.pair(ctx, from, to)
+	source, target, err := w.pair(ctx, from, to)
 	if err != nil || target.kind() == folderPlain {
 		return nil, false, err
+	}
+	if target.Role == mailstore.RoleIssued && source.Role == mailstore.RoleNumbering {
+		return w.issueDrafts(ctx, actor, source, uids, target)
 	}
 	return w.moveIn(ctx, actor, from, uids, target)
 }
@@ -92,7 +98,7 @@ const (
 
 func (b box) kind() folderKind {
 	switch b.Role {
-	case mailstore.RoleNone, mailstore.RoleUnitInbox:
+	case mailstore.RoleNone, mailstore.RoleUnitInbox, mailstore.RoleNumbering:
 		return folderPlain
 	case mailstore.RoleHandOver:
 		return folderHandOver

@@ -43,8 +43,10 @@ type Options struct {
 	Keep func(ctx context.Context, r sqldb.Reader, id mailstore.MessageID) (bool, error)
 	// Peers tells other servers what becomes of their documents; nil tells nobody.
 	Peers Peers
-	Now   func() time.Time // nil means time.Now
-	Log   *slog.Logger     // nil discards
+	// Issuer sends the documents that clerks number and issue; nil sends none.
+	Issuer Issuer
+	Now    func() time.Time // nil means time.Now
+	Log    *slog.Logger     // nil discards
 }
 
 // Peers tells the server that a document came from what was done with it;

@@ -48,7 +48,7 @@ func testFolders(t *testing.T, open Open) {
 	}
 	roles := []mailstore.FolderRole{
 		mailstore.RoleUnitInbox, mailstore.RoleIncoming, mailstore.RoleRegistered, mailstore.RoleProcessing, mailstore.RoleCompleted,
-		mailstore.RoleRefused, mailstore.RoleIssued, mailstore.RoleTracking, mailstore.RoleReceipts,
+		mailstore.RoleRefused, mailstore.RoleNumbering, mailstore.RoleIssued, mailstore.RoleTracking, mailstore.RoleReceipts,
 		mailstore.RoleRefusedFor(edoc.ReasonDuplicate),
 	}
 	for _, role := range roles {
