@@ -59,9 +59,9 @@ func (r FolderRole) IsTask() bool { return strings.HasPrefix(string(r), string(R
 
 // Keeps tells whether messages leave such a folder by the workflow alone: it
 // holds documents, or what the server shows of them. Of what it gives to one
-// account, that one may delete its copies.
+// account, that one may delete its copies; what waits for its number is still a draft.
 func (r FolderRole) Keeps() bool {
-	return r != RoleNone && r != RoleUnitInbox && r != RoleHandOver && !r.IsTask()
+	return r != RoleNone && r != RoleUnitInbox && r != RoleNumbering && r != RoleHandOver && !r.IsTask()
 }
 
 // RoleAssignedTo gives the role of the folder of documents that an account is
