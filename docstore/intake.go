@@ -420,10 +420,10 @@ INSERT INTO status_event (dispatch_id, status, at_us, actor, source, reason, not
 VALUES `
 
 const qDocumentBySubmission = `SELECT ` + documentColumns + `
-FROM document WHERE issuer_unit = $1 AND mail_id = $2`
+FROM document WHERE issuer_unit = $1 AND mail_id = $2 AND mail_id <> ''` // else its partial index is not used
 
 const qFirstByEdXML = `SELECT ` + documentColumns + `
-FROM document WHERE edxml_id = $1 ORDER BY id LIMIT 1`
+FROM document WHERE edxml_id = $1 AND edxml_id <> '' ORDER BY id LIMIT 1`
 
 const qFirstByCode = `SELECT ` + documentColumns + `
 FROM document WHERE issuer_unit = $1 AND year = $2 AND code_key = $3 AND (issuer_unit <> 0 OR issuer_name = $4)

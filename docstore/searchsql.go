@@ -1,6 +1,7 @@
 package docstore
 
 import (
+	"slices"
 	"strings"
 
 	"vanthu/docstore/query"
@@ -19,7 +20,7 @@ func (x *Search) visible(b *sqlText) string {
 	if x.viewer.All || x.viewer.AllFields {
 		return everybody
 	}
-	return party(b, append(x.viewer.Units[:len(x.viewer.Units):len(x.viewer.Units)], x.viewer.FieldUnits...), "")
+	return party(b, slices.Concat(x.viewer.Units, x.viewer.FieldUnits), "")
 }
 
 // wholly gives the condition that the viewer may see its content: not that of
@@ -129,7 +130,7 @@ func (x *Search) recipient(b *sqlText, conds []*query.Cond) string {
 		all = append(all, dispatchCond(b, c))
 	}
 	if !x.viewer.All && !x.viewer.AllFields {
-		units := append(x.viewer.Units[:len(x.viewer.Units):len(x.viewer.Units)], x.viewer.FieldUnits...)
+		units := slices.Concat(x.viewer.Units, x.viewer.FieldUnits)
 		if len(units) == 0 {
 			return nobody
 		}
