@@ -104,6 +104,10 @@ func NewSearch(root query.And, viewer Viewer) *Search {
 	return x
 }
 
+// HasConditions reports whether every document that is asked for meets some
+// condition.
+func (x *Search) HasConditions() bool { return len(x.where) > 0 }
+
 // HasText reports whether words are asked for.
 func (x *Search) HasText() bool { return x.root.hasText() }
 
@@ -346,20 +350,20 @@ func (x *Search) Candidates(ctx context.Context, r sqldb.Reader, s Slice) ([]Can
 	if s.ByColumns && x.never || s.IDs != nil && len(s.IDs) == 0 {
 		return nil, nil
 	}
-	var b sqlText
+	match := s.ByColumns && x.match != ""
+	b := sqlText{few: match || s.IDs != nil}
 	b.WriteString(`SELECT d.` + strings.Join(strings.Fields(documentColumns), ` d.`) + `, d.code_key, d.signer, t.words, `)
 	b.WriteString(b.truth(x.wholly(&b)))
 	for _, c := range x.asked {
 		b.WriteString(", ")
 		b.WriteString(b.truth(c(&b)))
 	}
-	match := s.ByColumns && x.match != ""
 	if match {
 		b.WriteString(` FROM document_words JOIN document d ON d.id = document_words.rowid`)
 	} else {
 		b.WriteString(` FROM document d`)
 	}
-	b.WriteString(` JOIN document_text t ON t.document_id = d.id WHERE d.id > 0`)
+	b.WriteString(` JOIN document_text t ON t.document_id = d.id WHERE 1 = 1`)
 	if match {
 		b.WriteString(` AND document_words MATCH ` + b.value(x.match))
 	}
@@ -400,7 +404,7 @@ func (x *Search) Candidates(ctx context.Context, r sqldb.Reader, s Slice) ([]Can
 // bound only those that come no later than it in an order other than rank.
 func (x *Search) FewIDs(ctx context.Context, r sqldb.Reader, limit int, sort Sort, bound *Document) (ids []DocumentID, ok bool, err error) {
 	var b sqlText
-	b.WriteString(`SELECT d.id FROM document d WHERE d.id > 0`)
+	b.WriteString(`SELECT d.id FROM document d WHERE 1 = 1`)
 	if bound != nil {
 		switch sort {
 		case SortDate:
@@ -480,6 +484,7 @@ func (w widened) Scan(dest ...any) error { return w.row.Scan(append(dest, w.more
 type sqlText struct {
 	strings.Builder
 	args []any
+	few  bool // other things bring the candidates down to some: ask each
 }
 
 // value adds a value and gives its place.

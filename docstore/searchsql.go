@@ -11,8 +11,8 @@ import (
 
 // nobody and everybody are conditions that are always false and true.
 const (
-	nobody    = `d.id < 0`
-	everybody = `d.id > 0`
+	nobody    = `1 = 0`
+	everybody = `1 = 1`
 )
 
 // visible gives the condition that the viewer may find a document.
@@ -38,7 +38,11 @@ func party(b *sqlText, units []directory.UnitID, more string) string {
 	if len(units) == 0 {
 		return nobody
 	}
-	return `(d.issuer_unit IN (` + list(b, units) + `) OR d.id IN (SELECT document_id FROM dispatch WHERE to_unit IN (` + list(b, units) + `)` + more + `))`
+	from := `d.id IN (SELECT document_id FROM dispatch WHERE `
+	if b.few {
+		from = `EXISTS (SELECT 1 FROM dispatch WHERE document_id = d.id AND `
+	}
+	return `(d.issuer_unit IN (` + list(b, units) + `) OR ` + from + `to_unit IN (` + list(b, units) + `)` + more + `))`
 }
 
 func list[T ~int64](b *sqlText, ids []T) string {
@@ -121,10 +125,10 @@ func (x *Search) recipient(b *sqlText, conds []*query.Cond) string {
 	for _, c := range conds {
 		driven = driven || c.Field == query.FieldTo || c.Field == query.FieldArrival
 	}
-	byIndex = byIndex && driven
+	byIndex = byIndex && driven && !b.few
 	begin := `EXISTS (SELECT 1 FROM dispatch x WHERE x.document_id = d.id`
 	if byIndex {
-		begin = `d.id IN (SELECT x.document_id FROM dispatch x WHERE x.id > 0`
+		begin = `d.id IN (SELECT x.document_id FROM dispatch x WHERE 1 = 1`
 	}
 	for _, c := range conds {
 		all = append(all, dispatchCond(b, c))
@@ -158,7 +162,7 @@ func dispatchCond(b *sqlText, c *query.Cond) string {
 	case query.FieldDue:
 		return within(b, "x.due_us", c)
 	}
-	return `x.id < 0`
+	return nobody
 }
 
 // between bounds a number by both ends.

@@ -66,7 +66,7 @@ const (
 	MaxLimit     = 10_000
 	maxOffset    = 100_000
 
-	maxRanked = 1_000 // of what the columns find the newest so many are ranked
+	maxRanked = 400   // of what the columns find the newest so many are ranked
 	manyWords = 2_000 // a word in more documents than that does not narrow
 	fewByCond = 4_000 // as many documents are looked into one by one
 	maxTexts  = 1_000 // texts of messages looked into, unless thorough
@@ -220,6 +220,9 @@ func (s *run) texts(ctx context.Context) error {
 // byColumns finds what the columns alone decide: for the rank the newest ones,
 // for other orders the first ones.
 func (s *run) byColumns(ctx context.Context) error {
+	if done, err := s.few(ctx); done || err != nil {
+		return err
+	}
 	limit := max(s.want(), maxRanked)
 	if s.req.Sort != docstore.SortRank {
 		limit = max(s.want(), chunk)
@@ -242,6 +245,33 @@ func (s *run) byColumns(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// few judges all documents that meet the conditions, when these are few.
+func (s *run) few(ctx context.Context) (done bool, err error) {
+	if !s.x.HasConditions() {
+		return false, nil
+	}
+	var list []docstore.Candidate
+	err = s.db.View(ctx, func(r sqldb.Reader) error {
+		ids, ok, err := s.x.FewIDs(ctx, r, maxRanked, docstore.SortRank, nil)
+		if !ok || err != nil {
+			return err
+		}
+		done = true
+		for some := range slices.Chunk(ids, chunk) {
+			part, err := s.x.Candidates(ctx, r, docstore.Slice{IDs: some, Limit: len(some)})
+			if err != nil {
+				return err
+			}
+			list = append(list, part...)
+		}
+		return nil
+	})
+	if !done || err != nil {
+		return done, err
+	}
+	return true, s.judge(ctx, list, tierColumns, true)
 }
 
 // judge takes those of the candidates that are what was asked for. When only

@@ -13,6 +13,7 @@ CREATE VIRTUAL TABLE document_words USING fts5 (
   content = '', contentless_delete = 1, tokenize = 'ascii'
 );
 CREATE INDEX document_number ON document (year, number);
+CREATE INDEX document_so ON document (number);
 CREATE INDEX document_issued ON document (issued_us);
 CREATE INDEX document_due ON document (CASE WHEN due_us = 0 THEN 1 ELSE 0 END, due_us, id DESC);
 CREATE INDEX dispatch_arrival ON dispatch (arrival_number) WHERE arrival_number <> 0;
