@@ -9,10 +9,10 @@ import (
 
 // When there is more to watch than the limit, NOTIFY is refused and nothing is watched (RFC 5465, section 5.8).
 func TestNotifyOverflowAtOnce(t *testing.T) {
-	w := newWorld(t, Options{AllowInsecureAuthOnLoopback: true, maxWatched: 7}, nil)
+	w := newWorld(t, Options{AllowInsecureAuthOnLoopback: true, maxWatched: 8}, nil)
 	c := w.login("canbo")
 	c.ok("CREATE a")
-	c.ok("NOTIFY SET (personal (MessageNew MessageExpunge))") // six of every account, and one more
+	c.ok("NOTIFY SET (personal (MessageNew MessageExpunge))") // seven of every account, and one more
 	c.ok("CREATE b")
 	c.c.Close()
 	c = w.login("canbo")
@@ -28,7 +28,7 @@ func TestNotifyOverflowAtOnce(t *testing.T) {
 
 // When it becomes too much later, the client is told that its notifications have ended, once, and hears nothing more until it asks again.
 func TestNotifyOverflowLater(t *testing.T) {
-	w := newWorld(t, Options{AllowInsecureAuthOnLoopback: true, maxWatched: 7}, nil)
+	w := newWorld(t, Options{AllowInsecureAuthOnLoopback: true, maxWatched: 8}, nil)
 	c, other := w.login("canbo"), w.login("canbo")
 	c.ok("NOTIFY SET (personal (MessageNew MessageExpunge MailboxName))")
 	other.ok("CREATE a")

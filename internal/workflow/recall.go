@@ -153,7 +153,7 @@ func (b *deed) replace(ctx context.Context, tx *sqldb.Tx, c change) error {
 // acted on is given back, or replaced, at once; else a message waits in the
 // unit's folder of requests.
 func (w *Workflow) ask(
-	ctx context.Context, tx *sqldb.Tx, units *directory.Snapshot, d *docstore.Dispatch, ev docstore.StatusEvent, act docstore.Act,
+	ctx context.Context, tx *sqldb.Tx, units *directory.Snapshot, d *docstore.Dispatch, ev docstore.StatusEvent,
 ) (err error) {
 	if d.To == 0 {
 		return nil // its own server asks there

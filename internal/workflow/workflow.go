@@ -250,7 +250,7 @@ func (w *Workflow) follow(
 	case docstore.EventRefuse, docstore.EventDrop:
 		return w.tellRefusal(ctx, tx, units, *d, ev)
 	case docstore.EventRecall, docstore.EventUpdate, docstore.EventReplace:
-		return w.ask(ctx, tx, units, d, ev, act)
+		return w.ask(ctx, tx, units, d, ev)
 	case docstore.EventAccept, docstore.EventDecline:
 		return w.answered(ctx, tx, units, was, d, ev, act)
 	}
