@@ -359,11 +359,12 @@ func (x *Search) Candidates(ctx context.Context, r sqldb.Reader, s Slice) ([]Can
 		b.WriteString(b.truth(c(&b)))
 	}
 	if match {
-		b.WriteString(` FROM document_words JOIN document d ON d.id = document_words.rowid`)
+		// SQLite keeps the order of a cross join: it must not ask for the words
+		// anew for each document that meets a condition.
+		b.WriteString(` FROM document_words CROSS JOIN document d CROSS JOIN document_text t WHERE d.id = document_words.rowid AND t.document_id = d.id`)
 	} else {
-		b.WriteString(` FROM document d`)
+		b.WriteString(` FROM document d JOIN document_text t ON t.document_id = d.id WHERE 1 = 1`)
 	}
-	b.WriteString(` JOIN document_text t ON t.document_id = d.id WHERE 1 = 1`)
 	if match {
 		b.WriteString(` AND document_words MATCH ` + b.value(x.match))
 	}
