@@ -40,6 +40,9 @@ func (b *Book) add(ctx context.Context, tx *sqldb.Tx, e Entry, columns any) erro
 		int64(e.Dispatch), sqldb.Micros(e.Entered), e.By, e.snapshot, string(e.State), e.Prev[:], e.Hash[:]); err != nil {
 		return fmt.Errorf("write a register entry: %w", err)
 	}
+	if _, err := tx.Exec(ctx, qAddPage, int64(e.Book), e.Ordinal); err != nil {
+		return fmt.Errorf("have a register entry shown: %w", err)
+	}
 	b.Head = e.Hash
 	return b.save(ctx, tx)
 }

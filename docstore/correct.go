@@ -239,6 +239,9 @@ func (s *Store) strike(
 	if n == 0 {
 		return fmt.Errorf("void a register entry: line %d of book %d is not valid", e.Ordinal, b.ID)
 	}
+	if _, err := tx.Exec(ctx, qTouchPage, int64(b.ID), e.Ordinal); err != nil {
+		return fmt.Errorf("mark the messages of register entries: %w", err)
+	}
 	return nil
 }
 

@@ -188,6 +188,7 @@ type In struct {
 	Outside     []Outside   // units of peers; QueueID names the transfer to them
 	Peer        string      // the peer that it came from, "" for none
 	Transfer    string      // queue id at that peer
+	Arrived     time.Time   // when it first came, of one that was handed over later; zero: now
 	Actor       journal.Actor
 	Source      Source
 }

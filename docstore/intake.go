@@ -242,6 +242,9 @@ func (s *Store) addDispatches(
 			State: StateArrived, Status: edoc.StatusArrived, Arrived: now, Place: r.Place, Updated: now,
 			Peer: in.Peer, Transfer: in.Transfer, Named: r.Named,
 		}
+		if !in.Arrived.IsZero() {
+			d.Arrived = in.Arrived.UTC().Truncate(time.Microsecond)
+		}
 		if d.Kind == "" {
 			d.Kind = KindMain
 		}
@@ -328,7 +331,7 @@ func arrive(ctx context.Context, tx *sqldb.Tx, in In, doc Document, list []Dispa
 	args := make([]any, 0, columns*len(list))
 	for _, d := range list {
 		seq, err := journal.Append(ctx, tx, journal.Event{
-			At: d.Arrived, Type: "doc.arrived", Actor: in.Actor, Subject: string(doc.ULID), Unit: int64(d.To),
+			At: d.Updated, Type: "doc.arrived", Actor: in.Actor, Subject: string(doc.ULID), Unit: int64(d.To),
 			Data: arrivedData{
 				Document: doc.ULID, Dispatch: d.ULID, Code: doc.Code, Issuer: doc.Issuer, Queue: doc.QueueID,
 				Message: hex.EncodeToString(doc.BodySHA256[:]),
@@ -337,7 +340,7 @@ func arrive(ctx context.Context, tx *sqldb.Tx, in In, doc Document, list []Dispa
 		if err != nil {
 			return errJournal(err)
 		}
-		args = append(args, int64(d.ID), string(d.Status), sqldb.Micros(d.Arrived), string(actor), string(in.Source),
+		args = append(args, int64(d.ID), string(d.Status), sqldb.Micros(d.Updated), string(actor), string(in.Source),
 			"", "", seq)
 	}
 	if _, err := tx.Exec(ctx, qInsertEvents+placeholders(len(list), columns), args...); err != nil {

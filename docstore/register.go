@@ -185,7 +185,7 @@ func (c *change) revalidate(ctx context.Context, d Dispatch, year int) (number i
 	if err != nil {
 		return 0, fmt.Errorf("make a register entry valid again: %w", err)
 	}
-	return number, nil
+	return number, touchPagesOf(ctx, c.tx, d.ID)
 }
 
 // enter takes the next number and writes the entry.
@@ -250,7 +250,7 @@ func (c *change) void(ctx context.Context, d Dispatch) error {
 	if err != nil {
 		return fmt.Errorf("void a register entry: %w", err)
 	}
-	return nil
+	return touchPagesOf(ctx, c.tx, d.ID)
 }
 
 // hashedEntry is what the hash of an entry covers, besides the hash before it.

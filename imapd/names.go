@@ -123,6 +123,7 @@ func (s *session) units(snap *directory.Snapshot) []directory.Unit {
 		}
 		if snap.HasRole(s.user.ID, u.ID, directory.RoleClerk) || snap.HasRole(s.user.ID, u.ID, directory.RoleLeader) ||
 			snap.HasRole(s.user.ID, u.ID, directory.RoleStaff) || snap.HasRole(s.user.ID, u.ID, directory.RoleAdmin) ||
+			snap.HasRole(s.user.ID, u.ID, directory.RoleAuditor) ||
 			acl.Shares(snap, mailstore.Owner{Unit: u.ID}, s.user.ID) {
 			out = append(out, u)
 		}

@@ -291,3 +291,77 @@ func TestAnswerByDrag(t *testing.T) {
 		})
 	}
 }
+
+// The keywords of the server survive what clients do, and clients see that they do.
+func TestServerKeywords(t *testing.T) {
+	o := newOffice(t)
+	o.receive()
+	clerk := o.login("vanthu")
+	clerk.drag("MOVE", waiting, registered)
+	clerk.ok("SELECT " + folder(registered))
+	for _, cmd := range []string{
+		"STORE 1 -FLAGS.SILENT ($vb-den)", "STORE 1 FLAGS.SILENT (\\Flagged)", "STORE 1 FLAGS (mine)", "STORE 1 +FLAGS.SILENT ($VB-qua-han $vb-khac)",
+	} {
+		got := strings.Join(clerk.ok(cmd), "\n")
+		if !strings.Contains(got, "$vb-den") || strings.Contains(strings.ToLower(got), "qua-han") || strings.Contains(got, "khac") {
+			t.Errorf("%s: %q", cmd, got)
+		}
+	}
+	if got := strings.Join(clerk.ok("FETCH 1 FLAGS"), ""); !strings.Contains(got, "mine") || !strings.Contains(got, "$vb-den") {
+		t.Errorf("flags %q", got)
+	}
+	clerk.ok("COPY 1 INBOX") // in a mailbox of one's own they are keywords like any other
+	clerk.ok("SELECT INBOX")
+	if got := strings.Join(clerk.ok("STORE 1 -FLAGS ($vb-den)"), ""); strings.Contains(got, "FLAGS (\\Flagged $vb-den") || strings.Contains(got, "(mine $vb-den") {
+		t.Errorf("in INBOX: %q", got)
+	}
+}
+
+// Registers are read, by those who answer for them, and cannot be changed.
+func TestBookFolders(t *testing.T) {
+	o := newOffice(t)
+	o.receive()
+	clerk, leader, staff := o.login("vanthu"), o.login("lanhdao"), o.login("canbo")
+	clerk.drag("MOVE", waiting, registered)
+	check(t, o.flow.ShowBooks(t.Context()))
+	const book = "Sổ/2026/Đến"
+	for _, c := range []*client{clerk, leader} {
+		c.ok("SELECT " + folder(book))
+		if got := strings.Join(c.ok("FETCH 1 ENVELOPE"), ""); !strings.Contains(got, "ENVELOPE") {
+			t.Errorf("got %q", got)
+		}
+		for _, cmd := range []string{`STORE 1 +FLAGS (\Deleted)`, "EXPUNGE", "MOVE 1 INBOX"} {
+			c.refused(cmd, "NO [READ-ONLY]")
+		}
+		c.refused("MOVE 1 "+folder(registered), "NO")
+		c.refused("APPEND "+folder(book)+" {5+}\r\nx: y\n", "NO [NOPERM]")
+		c.ok("COPY 1 INBOX")
+		c.ok("SELECT INBOX")
+		c.refused("COPY 1 "+folder(book), "NO [NOPERM]")
+	}
+	staff.refused("SELECT "+folder(book), "NO [NONEXISTENT]")
+	check(t, o.dir.SetRoles(t.Context(), testActor(), o.ids["khac"], []directory.Assignment{{Role: directory.RoleAuditor}}))
+	auditor := o.login("khac")
+	auditor.ok("SELECT " + folder(book))
+	auditor.refused("SELECT "+folder(registered), "NO [NONEXISTENT]")
+}
+
+// The entries under "Việc của tôi" and "Chuyển văn thư" are their reader's own: they may be deleted.
+func TestOwnEntriesMayBeDeleted(t *testing.T) {
+	o := newOffice(t)
+	d := o.receive()
+	clerk, leader, canbo := o.login("vanthu"), o.login("lanhdao"), o.login("canbo")
+	clerk.drag("MOVE", waiting, registered)
+	leader.drag("MOVE", registered, toCanbo)
+	tasks := string(appendMailbox(nil, "Việc của tôi/Chờ", false))
+	canbo.ok("SELECT " + tasks)
+	canbo.refused("APPEND "+tasks+" {5+}\r\nx: y\n", "NO [NOPERM]")
+	canbo.ok(`STORE 1 +FLAGS (\Deleted)`)
+	if got := canbo.ok("EXPUNGE"); len(got) != 1 || got[0] != "* 1 EXPUNGE" {
+		t.Errorf("EXPUNGE: %q", got)
+	}
+	o.wantState(d, docstore.StateAssigned)
+	if got := canbo.drag("MOVE", toCanbo, working); !strings.HasPrefix(got, "OK") {
+		t.Errorf("the document itself: %q", got)
+	}
+}

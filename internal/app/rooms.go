@@ -217,6 +217,7 @@ func (r *Rooms) connect() error {
 	r.Workflow, err = workflow.New(r.DB, r.Directory, r.Mail, r.Documents, workflow.Options{
 		TrackingInterval: cfg.Documents.TrackingInterval.Std(), Peers: r.Delivery, Now: opt.Now, Log: opt.Log,
 		Queue: withdrawer{r.Queue, r.EdXML}, Keep: r.keeps, Issuer: issuer{r.Delivery},
+		Reads: func(f extract.File) bool { return r.Files != nil && f.Reads() },
 	})
 	return err
 }

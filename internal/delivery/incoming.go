@@ -465,7 +465,14 @@ func (in *Incoming) drops(ctx context.Context, tx *sqldb.Tx, local []directory.R
 		if err != nil {
 			return nil, err
 		}
-		drops = append(drops, mailstore.Drop{Mailbox: box, Flags: mailstore.Seen})
+		flags, err := in.d.stores.Mail.Bits(ctx, tx, box, mailstore.Flags{System: mailstore.Seen, Keywords: []string{docstore.KeywordOutgoing}})
+		if errors.Is(err, mailstore.ErrTooManyKeywords) {
+			flags, err = mailstore.Seen, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		drops = append(drops, mailstore.Drop{Mailbox: box, Flags: flags})
 	}
 	return drops, nil
 }

@@ -44,6 +44,24 @@ func entries(ctx context.Context, r sqldb.Reader, mailbox MailboxID, set UIDSet)
 	return list, nil
 }
 
+// Entry is one message in one mailbox.
+type Entry struct {
+	Message MessageID
+	Flags   FlagSet
+}
+
+// Entry gives an entry. It fails with [ErrNoMessage].
+func (s *Store) Entry(ctx context.Context, r sqldb.Reader, mailbox MailboxID, uid UID) (Entry, error) {
+	list, err := entries(ctx, r, mailbox, UIDs(uid))
+	if err != nil {
+		return Entry{}, err
+	}
+	if len(list) == 0 {
+		return Entry{}, ErrNoMessage
+	}
+	return Entry{list[0].msg, list[0].flags}, nil
+}
+
 // Copy adds the entries of set to another mailbox, with their flags and dates,
 // all or none. It fails with [ErrNoMailbox], [ErrOverQuota] or
 // [ErrTooManyKeywords]. Copying nothing is no error.

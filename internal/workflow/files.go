@@ -165,6 +165,9 @@ func (w *Workflow) learn(
 			if err := w.docs.Improve(ctx, tx, reader(), doc, rec, warnings); err != nil {
 				return err
 			}
+			if err := w.needLook(ctx, tx, sent, warnings); err != nil {
+				return err
+			}
 			if err := w.docs.KeepText(ctx, tx, doc.ID, text); err != nil {
 				return err
 			}
@@ -391,10 +394,35 @@ func (w *Workflow) adopt(ctx context.Context, tx *sqldb.Tx, c docstore.Check, co
 	if err := w.docs.Improve(ctx, tx, reader(), made.Document, p.rec, conflicts(p.rec)); err != nil {
 		return err
 	}
+	for _, d := range made.Dispatches {
+		if err := w.arrived(ctx, tx, made.Document, d); err != nil {
+			return err
+		}
+	}
 	if err := w.docs.KeepText(ctx, tx, made.Document.ID, p.text); err != nil {
 		return err
 	}
 	return w.holdSecret(ctx, tx, made.Document, p.rec.Secret)
+}
+
+// needLook marks the messages of a document about which there are warnings.
+func (w *Workflow) needLook(ctx context.Context, tx *sqldb.Tx, sent []docstore.Dispatch, warnings []docstore.Warning) error {
+	if len(warnings) == 0 {
+		return nil
+	}
+	for _, d := range sent {
+		d, err := docstore.DispatchByID(ctx, tx, d.ID) // it may have moved while its files were read
+		if err != nil {
+			return err
+		}
+		if d.To == 0 || d.Place == (docstore.Place{}) {
+			continue
+		}
+		if err := w.keywords(ctx, tx, d.Place, marks{add: []string{docstore.LabelLook}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sendingUnit gives the unit that a message comes from: where its author is a

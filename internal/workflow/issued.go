@@ -17,6 +17,11 @@ import (
 // completed. edoc.md §4.3 row 15 and §4.11.
 func (w *Workflow) Issued(ctx context.Context, tx *sqldb.Tx, doc docstore.Issued) error {
 	units := w.dir.Snapshot()
+	for _, d := range doc.Dispatches {
+		if err := w.arrived(ctx, tx, doc.Document, d); err != nil {
+			return err
+		}
+	}
 	if doc.Document.Issuer == 0 && doc.Recognition.EdXML != nil {
 		return w.supersedes(ctx, tx, units, doc)
 	}

@@ -41,6 +41,9 @@ func (w *Workflow) MoveMessages(
 	if target.Role == mailstore.RoleIssued && source.Role == mailstore.RoleNumbering {
 		return w.issueDrafts(ctx, actor, source, uids, target)
 	}
+	if target.kind() == folderHandOver {
+		return w.handOver(ctx, actor, from, uids, target, true)
+	}
 	if target.kind() == folderPlain {
 		if source.kind() != folderWorkflow {
 			return nil, false, nil
@@ -66,6 +69,9 @@ func (w *Workflow) CopyMessages(
 	}
 	if target.Role == mailstore.RoleIssued && source.Role == mailstore.RoleNumbering {
 		return w.issueDrafts(ctx, actor, source, uids, target)
+	}
+	if target.kind() == folderHandOver {
+		return w.handOver(ctx, actor, from, uids, target, false)
 	}
 	return w.moveIn(ctx, actor, from, uids, target)
 }
@@ -306,6 +312,10 @@ func dispatchesAt(
 		asks := errors.Is(err, docstore.ErrNoDispatch)
 		if asks {
 			d, err = docstore.DispatchByAsked(ctx, r, place(from, uid))
+		}
+		if errors.Is(err, docstore.ErrNoDispatch) {
+			asks = false
+			d, err = dispatchByTask(ctx, r, place(from, uid))
 		}
 		if errors.Is(err, docstore.ErrNoDispatch) {
 			strangers = append(strangers, uid)

@@ -22,6 +22,7 @@ import (
 	"vanthu/docstore"
 	"vanthu/internal/directory"
 	"vanthu/internal/edoc"
+	"vanthu/internal/extract"
 	"vanthu/internal/fault"
 	"vanthu/internal/journal"
 	"vanthu/internal/mail"
@@ -45,8 +46,12 @@ type Options struct {
 	Peers Peers
 	// Issuer sends the documents that clerks number and issue; nil sends none.
 	Issuer Issuer
-	Now    func() time.Time // nil means time.Now
-	Log    *slog.Logger     // nil discards
+	// Reads tells which attached files of mail that is handed over are read. Nil means none.
+	Reads func(extract.File) bool
+	// DayBefore gives when a due time is near: a working day before it. Nil means 24 hours.
+	DayBefore func(due time.Time) time.Time
+	Now       func() time.Time // nil means time.Now
+	Log       *slog.Logger     // nil discards
 }
 
 // Peers tells the server that a document came from what was done with it;
@@ -78,6 +83,9 @@ func New(
 	}
 	if opt.TrackingInterval == 0 {
 		opt.TrackingInterval = 5 * time.Minute
+	}
+	if opt.DayBefore == nil {
+		opt.DayBefore = dayBefore
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -244,6 +252,9 @@ func (w *Workflow) follow(
 		return err
 	}
 	if err := w.tellPeer(ctx, tx, *d, ev); err != nil {
+		return err
+	}
+	if err := w.settle(ctx, tx, *d); err != nil {
 		return err
 	}
 	switch act.Event {
