@@ -48,6 +48,44 @@ func AssignedTo(ctx context.Context, r sqldb.Reader, account directory.AccountID
 	return collect(ctx, r, scanDispatch, qAssignedTo, int64(account))
 }
 
+// An Assignment is a dispatch in work with one of the people it was given to.
+type Assignment struct {
+	Assignee
+	Dispatch Dispatch
+}
+
+// Assigned returns everything in work that people were given, oldest first.
+func Assigned(ctx context.Context, r sqldb.Reader) ([]Assignment, error) {
+	dispatches, err := collect(ctx, r, scanDispatch, qAssignedDispatches)
+	if err != nil {
+		return nil, err
+	}
+	type given struct {
+		Assignee
+		to DispatchID
+	}
+	people, err := collect(ctx, r, func(r row) (g given, err error) {
+		var due, since int64
+		err = r.Scan(&g.to, &g.Account, &g.Role, &due, &g.Note, &g.By, &since)
+		g.Due, g.Since = sqldb.Time(due), sqldb.Time(since)
+		return g, err
+	}, qAssignedPeople)
+	if err != nil {
+		return nil, err
+	}
+	by := make(map[DispatchID]Dispatch, len(dispatches))
+	for _, d := range dispatches {
+		by[d.ID] = d
+	}
+	list := make([]Assignment, 0, len(people))
+	for _, g := range people {
+		if d, ok := by[g.to]; ok {
+			list = append(list, Assignment{g.Assignee, d})
+		}
+	}
+	return list, nil
+}
+
 func scanAssignee(r row) (a Assignee, err error) {
 	var due, since int64
 	err = r.Scan(&a.Account, &a.Role, &due, &a.Note, &a.By, &since)
@@ -163,6 +201,11 @@ SELECT account_id, role, due_us, note, by_account, since_us FROM assignee WHERE 
 ORDER BY CASE role WHEN 'chu_tri' THEN 0 WHEN 'phoi_hop' THEN 1 ELSE 2 END, account_id`
 	qAssignedTo = `SELECT ` + dispatchColumns + ` FROM dispatch
 WHERE id IN (SELECT dispatch_id FROM assignee WHERE account_id = $1) AND state IN ('assigned', 'processing') ORDER BY id`
+	qAssignedDispatches = `SELECT ` + dispatchColumns + ` FROM dispatch
+WHERE id IN (SELECT dispatch_id FROM assignee) AND state IN ('assigned', 'processing')`
+	qAssignedPeople = `
+SELECT a.dispatch_id, a.account_id, a.role, a.due_us, a.note, a.by_account, a.since_us
+FROM assignee a JOIN dispatch d ON d.id = a.dispatch_id WHERE d.state IN ('assigned', 'processing') ORDER BY a.dispatch_id, a.account_id`
 	qDeleteAssignees = `DELETE FROM assignee WHERE dispatch_id = $1`
 	qInsertAssignee  = `
 INSERT INTO assignee (dispatch_id, account_id, role, due_us, note, by_account, since_us) VALUES ($1, $2, $3, $4, $5, $6, $7)`

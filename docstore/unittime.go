@@ -128,6 +128,9 @@ func (c Calendars) Of(unit directory.UnitID) *worktime.Calendar {
 	return c.usual
 }
 
+// UsualCalendar gives the working time of units that have none of their own.
+func (s *Store) UsualCalendar() *worktime.Calendar { return s.calendar }
+
 // Calendars reads the working time of all units.
 func (s *Store) Calendars(ctx context.Context, r sqldb.Reader) (Calendars, error) {
 	rules, err := AllTimeRules(ctx, r)

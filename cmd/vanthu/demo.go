@@ -212,6 +212,7 @@ func demoConfig(o demoOptions, change func(*config.Config)) (*config.Config, err
 	cfg.Server = config.Server{Hostname: "mail.dienbien.test", Organisation: "Tỉnh Điện Biên (đào tạo)"}
 	if o.bench {
 		cfg.Domains = []config.Domain{"bench.test"}
+		cfg.Documents.Digest = "off"
 		cfg.Server = config.Server{Hostname: "mail.bench.test", Organisation: "bench.test"}
 	}
 	at := func(port int) config.Listen { return config.Listen(loopback(o.base + port)) }

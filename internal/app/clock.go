@@ -1,6 +1,8 @@
 package app
 
 import (
+	"time"
+
 	"vanthu/config"
 	"vanthu/docstore"
 )
@@ -12,4 +14,13 @@ func newsLimits(cfg *config.Config) docstore.NewsLimits {
 		Warn: d.NewsWarning.Std(), Expire: d.NewsExpiry.Std(),
 		UrgentWarn: d.UrgentNewsWarning.Std(), UrgentExpire: d.UrgentNewsExpiry.Std(),
 	}
+}
+
+// digestAt is the time of day of the mail of the morning, 0 for none.
+func digestAt(cfg *config.Config) time.Duration {
+	clock, ok := cfg.Documents.DigestAt()
+	if !ok {
+		return 0
+	}
+	return max(clock, 1) // midnight is a time too
 }

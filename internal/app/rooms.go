@@ -215,6 +215,7 @@ func (r *Rooms) connect() error {
 		Workers: cfg.Queue.Workers, PerDestination: cfg.Queue.PerDestination, Resolver: resolver, Now: opt.Now, Log: opt.Log,
 	})
 	r.Workflow, err = workflow.New(r.DB, r.Directory, r.Mail, r.Documents, workflow.Options{
+		Digest: digestAt(cfg), UrgentLimit: cfg.Documents.UrgentLimit.Std(), DayBefore: r.Documents.UsualCalendar().SoonFrom,
 		TrackingInterval: cfg.Documents.TrackingInterval.Std(), Peers: r.Delivery, Now: opt.Now, Log: opt.Log,
 		Queue: withdrawer{r.Queue, r.EdXML}, Keep: r.keeps, Issuer: issuer{r.Delivery},
 		Reads: func(f extract.File) bool { return r.Files != nil && f.Reads() },

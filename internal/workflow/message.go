@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,7 +59,20 @@ func (p *progress) score() string {
 	if recalled > 0 {
 		s += fmt.Sprintf(" · %d đã thu hồi", recalled)
 	}
+	if over := p.overdue(); over > 0 {
+		s += fmt.Sprintf(" · %d quá hạn", over)
+	}
 	return s
+}
+
+// overdue counts the units that are late.
+func (p *progress) overdue() (n int) {
+	for _, d := range p.due {
+		if d == docstore.DueOver {
+			n++
+		}
+	}
+	return n
 }
 
 // message makes the tracking message, in the thread of the document's own.
@@ -105,6 +119,17 @@ func (p *progress) text() string {
 	for _, l := range p.lines {
 		rows = append(rows, l.row())
 	}
+	if slices.ContainsFunc(p.due, func(d docstore.DueState) bool { return d != "" }) {
+		rows[0] = append(rows[0][:4:4], "Hạn xử lý", rows[0][4])
+		for i, l := range p.lines {
+			due := ""
+			if p.due[i] != "" {
+				due = l.dispatch.Due.In(vietnam).Format("15:04 02/01/2006") + ", " + p.due[i].Name()
+			}
+			row := rows[i+1]
+			rows[i+1] = append(row[:4:4], due, row[4])
+		}
+	}
 	table(&s, rows)
 	return s.String()
 }
@@ -128,6 +153,9 @@ func (l line) row() []string {
 func (l line) remark() string {
 	if l.last.Status == docstore.StatusUndone {
 		return join("đã hoàn tác việc vào sổ", l.last.Note)
+	}
+	if l.dispatch.State == docstore.StateExpired && l.last.Status.Valid() { // what came after it was given up
+		return join("bên nhận báo muộn: "+l.last.Status.Name(), join(l.last.Reason.Vi(), l.last.Note))
 	}
 	return join(l.last.Reason.Vi(), l.last.Note)
 }

@@ -36,7 +36,7 @@ func (w *Workflow) Reported(ctx context.Context, tx *sqldb.Tx, rep docstore.Repo
 		return err
 	}
 	if !moved {
-		return nil
+		return w.toldLate(ctx, tx, d, ev)
 	}
 	units := w.dir.Snapshot()
 	switch rep.Status {

@@ -84,7 +84,8 @@ type progress struct {
 	original *docstore.Document // that it repeats, nil for none
 	warnings []docstore.Warning
 	lines    []line
-	upTo     int64 // newest status event in it
+	due      []docstore.DueState // of the lines
+	upTo     int64               // newest status event in it
 	at       time.Time
 }
 
@@ -93,6 +94,16 @@ type line struct {
 	unit     string
 	dispatch docstore.Dispatch
 	last     docstore.StatusEvent
+}
+
+// dueStates notes how the lines stand with their due times.
+func (p *progress) dueStates(cals docstore.Calendars) {
+	p.due = make([]docstore.DueState, len(p.lines))
+	for i, l := range p.lines {
+		if l.dispatch.To != 0 {
+			p.due[i] = l.dispatch.DueState(cals.Of(l.dispatch.To), p.at)
+		}
+	}
 }
 
 // trackOne puts a new tracking message of a document in place of the old one.
@@ -104,6 +115,11 @@ func (w *Workflow) trackOne(ctx context.Context, t docstore.Tracking) error {
 		if err := p.read(ctx, r, units, t.Document); err != nil {
 			return err
 		}
+		cals, err := w.docs.Calendars(ctx, r)
+		if err != nil {
+			return err
+		}
+		p.dueStates(cals)
 		to, err = w.trackingFolder(ctx, r, p.doc)
 		return err
 	})

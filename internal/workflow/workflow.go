@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"vanthu/docstore"
@@ -35,6 +36,11 @@ type Options struct {
 	// TrackingInterval is the least time between two versions of a tracking
 	// message; 0 means 5 minutes. The first one is made at once.
 	TrackingInterval time.Duration
+	// Digest is the time of day, local, of the mail of the morning; 0 means none.
+	Digest time.Duration
+	// UrgentLimit is how long an urgent document may wait until its clerks are
+	// reminded and its leaders told; 0 means 30 minutes.
+	UrgentLimit time.Duration
 	// From is the author of the messages that the server writes itself; zero
 	// means postmaster in the domain of the one it writes to.
 	From mail.Address
@@ -69,6 +75,8 @@ type Workflow struct {
 	docs  *docstore.Store
 	opt   Options
 	erase chan mailstore.MessageID
+
+	digested atomic.Int64 // the last day on which everybody was looked at
 }
 
 // New returns a Workflow.
@@ -80,6 +88,12 @@ func New(
 	}
 	if opt.TrackingInterval < 0 {
 		return nil, fmt.Errorf("workflow: tracking interval %v is negative", opt.TrackingInterval)
+	}
+	if opt.UrgentLimit < 0 || opt.Digest < 0 {
+		return nil, errors.New("workflow: a time is negative")
+	}
+	if opt.UrgentLimit == 0 {
+		opt.UrgentLimit = 30 * time.Minute
 	}
 	if opt.TrackingInterval == 0 {
 		opt.TrackingInterval = 5 * time.Minute

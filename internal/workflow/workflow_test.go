@@ -32,7 +32,8 @@ type province struct {
 	flow  *workflow.Workflow
 	now   func() time.Time
 	sent  int
-	quota atomic.Int64 // octets of every account, 0 for no limit
+	alter func(*docstore.In) // changes what sendCode sends, nil for not
+	quota atomic.Int64       // octets of every account, 0 for no limit
 }
 
 const domain = "dienbien.test"
@@ -220,6 +221,9 @@ func (p *province) sendCode(code string, issuer directory.UnitID, units ...strin
 			in.Recipients = append(in.Recipients, docstore.Recipient{
 				Unit: u.ID, Address: u.Address, Place: docstore.Place{Mailbox: int64(box), UID: int64(uid)},
 			})
+		}
+		if p.alter != nil {
+			p.alter(&in)
 		}
 		res, err = p.docs.Intake(ctx, tx, in)
 		return err

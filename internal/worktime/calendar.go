@@ -208,6 +208,21 @@ func (c *Calendar) Soon(now, due time.Time) bool {
 	return !due.Before(now) && !due.After(now.AddDate(1, 0, 0)) && c.DaysUntil(now, due) <= 1
 }
 
+// SoonFrom gives since when something due at that time is [Calendar.Soon]: from
+// the beginning of the working day before the last one that it leaves.
+func (c *Calendar) SoonFrom(due time.Time) time.Time {
+	d, left := DateOf(due), 0
+	for range horizon {
+		if len(c.spans(d)) > 0 {
+			if left++; left == 2 {
+				break
+			}
+		}
+		d = DateOf(d.at(-12 * time.Hour))
+	}
+	return d.at(0)
+}
+
 // RegisterBy gives until when a document that arrives at that time must be in
 // the register: the same day, at the latest the next working day. NĐ 30/2020,
 // article 4.

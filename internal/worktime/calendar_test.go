@@ -138,6 +138,9 @@ func TestBetween(t *testing.T) {
 			if got := c.DaysUntil(from, to); got != tt.days {
 				t.Errorf("%d days, want %d", got, tt.days)
 			}
+			if got := !from.Before(c.SoonFrom(to)); got != tt.soon && !to.Before(from) {
+				t.Errorf("soon from %v, want soon %t", c.SoonFrom(to), tt.soon)
+			}
 			if got := c.Soon(from, to); got != tt.soon {
 				t.Errorf("soon %t, want %t", got, tt.soon)
 			}
