@@ -9,6 +9,10 @@ import (
 	"vanthu/internal/sqldb"
 )
 
+// byDocument behind a column keeps its own index out: the dispatches of one
+// document are few, those of a unit or with a number may be very many.
+const byDocument = ` + 0`
+
 // nobody and everybody are conditions that are always false and true.
 const (
 	nobody    = `1 = 0`
@@ -38,11 +42,11 @@ func party(b *sqlText, units []directory.UnitID, more string) string {
 	if len(units) == 0 {
 		return nobody
 	}
-	from := `d.id IN (SELECT document_id FROM dispatch WHERE `
+	from := `d.id IN (SELECT document_id FROM dispatch WHERE to_unit`
 	if b.few {
-		from = `EXISTS (SELECT 1 FROM dispatch WHERE document_id = d.id AND `
+		from = `EXISTS (SELECT 1 FROM dispatch WHERE document_id = d.id AND to_unit` + byDocument
 	}
-	return `(d.issuer_unit IN (` + list(b, units) + `) OR ` + from + `to_unit IN (` + list(b, units) + `)` + more + `))`
+	return `(d.issuer_unit IN (` + list(b, units) + `) OR ` + from + ` IN (` + list(b, units) + `)` + more + `))`
 }
 
 func list[T ~int64](b *sqlText, ids []T) string {
@@ -126,12 +130,12 @@ func (x *Search) recipient(b *sqlText, conds []*query.Cond) string {
 		driven = driven || c.Field == query.FieldTo || c.Field == query.FieldArrival
 	}
 	byIndex = byIndex && driven && !b.few
-	begin := `EXISTS (SELECT 1 FROM dispatch x WHERE x.document_id = d.id`
+	begin, over := `EXISTS (SELECT 1 FROM dispatch x WHERE x.document_id = d.id`, byDocument
 	if byIndex {
-		begin = `d.id IN (SELECT x.document_id FROM dispatch x WHERE 1 = 1`
+		begin, over = `d.id IN (SELECT x.document_id FROM dispatch x WHERE 1 = 1`, ``
 	}
 	for _, c := range conds {
-		all = append(all, dispatchCond(b, c))
+		all = append(all, dispatchCond(b, c, over))
 	}
 	if !x.viewer.All && !x.viewer.AllFields {
 		units := slices.Concat(x.viewer.Units, x.viewer.FieldUnits)
@@ -143,12 +147,13 @@ func (x *Search) recipient(b *sqlText, conds []*query.Cond) string {
 	return begin + ` AND ` + strings.Join(all, ` AND `) + `)`
 }
 
-// dispatchCond is a condition about a dispatch x.
-func dispatchCond(b *sqlText, c *query.Cond) string {
+// dispatchCond is a condition about a dispatch x; over stands behind columns
+// that have an index of their own.
+func dispatchCond(b *sqlText, c *query.Cond, over string) string {
 	switch c.Field {
 	case query.FieldTo:
 		if len(c.Units) > 0 {
-			return `x.to_unit IN (` + list(b, c.Units) + `)`
+			return `x.to_unit` + over + ` IN (` + list(b, c.Units) + `)`
 		}
 		return `x.to_address = ` + b.value(c.Name)
 	case query.FieldState:
@@ -156,7 +161,7 @@ func dispatchCond(b *sqlText, c *query.Cond) string {
 	case query.FieldKind:
 		return `x.kind = ` + b.value(c.Name)
 	case query.FieldArrival:
-		return `(x.arrival_number <> 0 AND ` + between(b, "x.arrival_number", c) + `)`
+		return `(x.arrival_number <> 0 AND ` + between(b, "x.arrival_number"+over, c) + `)`
 	case query.FieldArrived:
 		return within(b, "x.arrived_us", c)
 	case query.FieldDue:
