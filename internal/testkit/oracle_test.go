@@ -32,7 +32,10 @@ import (
 // whole server must pass.
 
 const (
-	qMessages   = `SELECT count(*) FROM message`
+	// Registers are shown as messages a little later; these are not counted.
+	qMessages = `SELECT count(*) FROM message WHERE id NOT IN (
+  SELECT e.message_id FROM entry e JOIN mailbox b ON b.id = e.mailbox_id WHERE b.role LIKE 'so.%')`
+	qCopies     = `SELECT count(*) FROM entry e JOIN mailbox b ON b.id = e.mailbox_id WHERE b.role NOT LIKE 'so.%'`
 	qDocuments  = `SELECT count(*) FROM document`
 	qDispatches = `SELECT count(*) FROM dispatch`
 	qEvents     = `SELECT count(*) FROM status_event`
@@ -150,7 +153,7 @@ func TestOracle02_SameMessageIDAgain(t *testing.T) {
 	message := document("[12/QĐ-UBND] V/v gửi lại", "o2", testkit.Communes)
 	first := send(t, s, message, testkit.Communes)
 	waitFor(t, "tracking message", func() bool { return s.Count(t, `SELECT count(*) FROM tracking WHERE dirty = 0`) == 1 })
-	want := map[string]int{qDocuments: 1, qDispatches: 2, qEvents: 2, qMessages: 2, `SELECT count(*) FROM entry`: 4}
+	want := map[string]int{qDocuments: 1, qDispatches: 2, qEvents: 2, qMessages: 2, qCopies: 4}
 	counts(t, s, want)
 	id := show(t, s, "12/QĐ-UBND").ID
 
