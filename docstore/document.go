@@ -238,6 +238,13 @@ type Replied struct {
 	ToServer bool               // it is addressed to the server
 	Reply    edoc.Reply
 
+	People   []directory.AccountID // that it is addressed to
+	FromUnit directory.UnitID      // as which it is written, 0 for none
+	Codes    []edoc.Code           // that it answers, by its tags
+	Document bool                  // it is a document itself; only opinions of it count
+	Message  MessageRef            // as it is stored
+	Files    int                   // attached
+
 	Recalls bool       // it wants a document back
 	Code    *edoc.Code // which one; nil: that of the thread
 	Reason  string     // why

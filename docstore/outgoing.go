@@ -31,6 +31,9 @@ func (s *Store) enterOutgoing(ctx context.Context, tx *sqldb.Tx, in In, doc Docu
 	if doc.Issuer == 0 || in.Recognition.Op == edoc.OpRecall || in.Recognition.Op == edoc.OpUpdate {
 		return nil
 	}
+	if in.Recognition.Op == edoc.OpConsult && in.Recognition.Code == nil {
+		return nil // what has no number yet is not issued
+	}
 	is := issue{store: s, tx: tx, in: in, doc: doc, now: now}
 	if c := in.Recognition.Code; c != nil && !c.Ask {
 		is.code = *c

@@ -39,7 +39,8 @@ const (
 	qDocumentsByKey = `SELECT ` + documentColumns + ` FROM document WHERE code_key = $1 ORDER BY id`
 	qFiles          = `
 SELECT role, name, media_type, size, sha256 FROM document_file WHERE document_id = $1 ORDER BY ordinal`
-	qMessageUses     = `SELECT count(*) FROM document WHERE message_id = $1 AND (issuer_unit <> 0 OR state <> 'recalled')`
+	qMessageUses = `SELECT (SELECT count(*) FROM document WHERE message_id = $1 AND (issuer_unit <> 0 OR state <> 'recalled'))
+  + (SELECT count(*) FROM opinion WHERE message_id = $2)`
 	qDispatchByID    = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE id = $1`
 	qDispatchByULID  = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE ulid = $1`
 	qDispatchByPlace = `SELECT ` + dispatchColumns + ` FROM dispatch WHERE mailbox_id = $1 AND uid = $2 AND mailbox_id <> 0`
@@ -208,9 +209,10 @@ func DocumentEvents(ctx context.Context, r sqldb.Reader, doc DocumentID) ([]Stat
 // be removed from the mail store with its last mailbox entry: the issued
 // document is a record (NĐ 30/2020, article 19). One from outside that every
 // unit here gave back is not: it is to be destroyed (Phụ lục VI, part III.8).
+// The message of an answer to a consultation is kept too.
 func Uses(ctx context.Context, r sqldb.Reader, msg MessageRef) (bool, error) {
 	var n int
-	if err := r.QueryRow(ctx, qMessageUses, int64(msg)).Scan(&n); err != nil {
+	if err := r.QueryRow(ctx, qMessageUses, int64(msg), int64(msg)).Scan(&n); err != nil {
 		return false, fmt.Errorf("look for the document of a message: %w", err)
 	}
 	return n > 0, nil

@@ -14,6 +14,7 @@ type Tracking struct {
 	Document DocumentID
 	Place    Place     // of the present message; zero: none yet
 	Made     time.Time // when it was made
+	Revision int       // of the document's consultation that it shows, 0 for none
 }
 
 // TrackingChanged returns a channel that receives when tracking messages have
@@ -75,7 +76,7 @@ func TrackingOf(ctx context.Context, r sqldb.Reader, doc DocumentID) (t Tracking
 // at once.
 func (s *Store) SetTracking(ctx context.Context, tx *sqldb.Tx, t Tracking, upTo int64) error {
 	if _, err := tx.Exec(ctx, qSetTracking, t.Place.Mailbox, t.Place.UID, sqldb.Micros(t.Made),
-		int64(t.Document), upTo); err != nil {
+		int64(t.Document), upTo, int64(t.Document), t.Revision); err != nil {
 		return fmt.Errorf("record a tracking message: %w", err)
 	}
 	return nil
@@ -114,7 +115,8 @@ const qSetTracking = `
 UPDATE tracking SET mailbox_id = $1, uid = $2, made_us = $3, dirty = (
   SELECT count(*) FROM (
     SELECT e.id FROM dispatch d JOIN status_event e ON e.dispatch_id = d.id
-    WHERE d.document_id = $4 AND e.id > $5 LIMIT 1) AS newer)
+    WHERE d.document_id = $4 AND e.id > $5
+    UNION ALL SELECT c.document_id FROM consultation c WHERE c.document_id = $6 AND c.revision > $7 LIMIT 1) AS newer)
 WHERE document_id = $4`
 
 const qDelayTracking = `UPDATE tracking SET made_us = $1 WHERE document_id = $2`

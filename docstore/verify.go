@@ -62,6 +62,7 @@ func verifyOrphans(ctx context.Context, r sqldb.Reader, _ *Report) error {
 		{"status event", qEventWithoutEntry, "its entry in the journal", "none"},
 		{"register entry of dispatch", qEntryWithoutDispatch, "a dispatch of its document", "none"},
 		{"register entry of document", qEntryWithoutDocument, "a document of that unit", "none"},
+		{"opinion", qOpinionWithoutEntry, "a dispatch and an entry in the journal", "none"},
 		{"dispatch", qWithoutLead, "exactly one person in charge", "another number"},
 	} {
 		var id int64

@@ -101,6 +101,20 @@ func ParseReply(text string, now time.Time) Reply {
 	return out
 }
 
+// OwnLines gives the lines of a reply that its author wrote, as ParseReply reads
+// them: without what it quotes and without the signature.
+func OwnLines(text string) string {
+	var own []string
+	for i, line := range replyLines(text) {
+		line = strings.Join(strings.Fields(tidy(line)), " ")
+		if i >= maxReplyLines || endsReply(line, plainSpace(Fold(clean(line)))) {
+			break
+		}
+		own = append(own, line)
+	}
+	return strings.TrimSpace(strings.Join(own, "\n"))
+}
+
 func replyLines(text string) []string {
 	if len(text) > maxReplyBytes {
 		text = text[:maxReplyBytes]

@@ -73,6 +73,40 @@ func sameCommand(a, b Command) bool {
 	return a == b
 }
 
+// Opinions are single lines, with diacritics or not, in both Unicode forms.
+func TestParseReplyOpinions(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		verb Verb
+		says string
+		own  string
+	}{
+		{"Đồng ý.", VerbAgree, "", "Đồng ý."},
+		{"dong y", VerbAgree, "", "dong y"},
+		{"ĐỒNG Ý: nhất trí dự thảo", VerbAgree, "nhất trí dự thảo", "ĐỒNG Ý: nhất trí dự thảo"},
+		{"Không đồng ý: thiếu kinh phí\nĐề nghị xem lại.\n> đồng ý", VerbDisagree, "thiếu kinh phí", "Không đồng ý: thiếu kinh phí\nĐề nghị xem lại."},
+		{"khong dong y - thieu tien", VerbDisagree, "thieu tien", "khong dong y - thieu tien"},
+		{"Kính gửi Sở,\nÝ kiến khác: sửa Điều 3\n-- \nVăn thư", VerbOther, "sửa Điều 3", "Kính gửi Sở,\nÝ kiến khác: sửa Điều 3"},
+		{"chúng tôi đồng ý", "", "", "chúng tôi đồng ý"},
+		{"> đồng ý", "", "", ""},
+	} {
+		for _, form := range []norm.Form{norm.NFC, norm.NFD} {
+			text := form.String(tt.text)
+			got := ParseReply(text, time.Now())
+			var c Command
+			if len(got.Commands) == 1 {
+				c = got.Commands[0]
+			}
+			if len(got.Commands) > 1 || c.Verb != tt.verb || c.Text != tt.says {
+				t.Errorf("%q: %+v, want %q, %q", tt.text, got.Commands, tt.verb, tt.says)
+			}
+			if own := OwnLines(text); own != tt.own {
+				t.Errorf("%q: own lines %q, want %q", tt.text, own, tt.own)
+			}
+		}
+	}
+}
+
 func TestFindNamed(t *testing.T) {
 	list := []Named{
 		{Name: "Nguyễn Thị Lan", Login: "lan@xa01.test"}, {Name: "Trần Lan", Login: "tranlan@xa01.test"},
@@ -110,6 +144,9 @@ func FuzzParseReply(f *testing.F) {
 			if len(again.Commands) != 1 || !sameCommand(again.Commands[0], c) || !again.Commands[0].Due.Equal(c.Due) {
 				t.Fatalf("line %q: %+v is %+v by itself", c.Line, c, again.Commands)
 			}
+		}
+		if own := OwnLines(text); !norm.NFC.IsNormalString(own) || OwnLines(own) != own {
+			t.Fatalf("own lines %q are %q by themselves", own, OwnLines(own))
 		}
 		if !norm.NFC.IsNormalString(got.Rest) {
 			t.Fatalf("rest %q is not NFC", got.Rest)

@@ -130,7 +130,7 @@ func (r *Recognition) derive(now time.Time) {
 	if r.EdXML != nil || !r.IsDocument() {
 		return // a package has been checked as a whole; the rest needs neither
 	}
-	if r.Code == nil {
+	if r.Code == nil && r.Op != OpConsult { // what units are asked about may have no number yet
 		r.Problems = append(r.Problems, placeOwnCode.missing())
 	}
 	switch n := utf8.RuneCountInString(r.Abstract); {
@@ -142,8 +142,8 @@ func (r *Recognition) derive(now time.Time) {
 }
 
 // fromSubject adds what the tags say, and reports whether they make the
-// message a document: a code of its own, or an act on another document. A
-// reply tag alone does not: people answer documents in ordinary mail. decoded
+// message a document: a code of its own, an act on another document, or a
+// question to units. A reply tag alone does not: people answer documents in ordinary mail. decoded
 // is the subject that s was read from.
 func (c *claims) fromSubject(s *Subject, decoded string) bool {
 	op := mainOp(s.Ops)
@@ -163,7 +163,7 @@ func (c *claims) fromSubject(s *Subject, decoded string) bool {
 			}
 		}
 		tagged = true
-	case op == OpReplace || op == OpCorrect:
+	case op == OpReplace || op == OpCorrect || op == OpConsult:
 		tagged = true
 	}
 	if op != OpNew {
