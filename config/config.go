@@ -298,6 +298,12 @@ type Documents struct {
 	// Put signed receipts of what becomes of a document into the sender's folder
 	// "Biên nhận".
 	Receipts bool `toml:"receipts" env:"RECEIPTS"`
+	// Working days that units have to say their opinion when they are asked
+	// ([LẤY Ý KIẾN]) and the question names no deadline.
+	ConsultDays int `toml:"consult_days" env:"CONSULT_DAYS"`
+	// What it means that a unit has said nothing by then: "khong_tra_loi" (no
+	// answer) or "coi_nhu_dong_y" (it agrees).
+	ConsultSilence string `toml:"consult_silence" env:"CONSULT_SILENCE"`
 }
 
 // EdXML is section [edxml].
@@ -464,6 +470,7 @@ func Default() *Config {
 			HoldTime: Duration(30 * 24 * time.Hour),
 		},
 		Documents: Documents{
+			ConsultDays: 5, ConsultSilence: silenceNone,
 			TrackingInterval: Duration(5 * time.Minute), Hours: worktime.Office().Lines(), Digest: "07:30",
 			UrgentLimit: Duration(30 * time.Minute), NewsWarning: Duration(12 * time.Hour), NewsExpiry: Duration(24 * time.Hour),
 			UrgentNewsWarning: Duration(15 * time.Minute), UrgentNewsExpiry: Duration(time.Hour), Receipts: true,

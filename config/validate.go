@@ -124,6 +124,7 @@ func (c *Config) validateFigures(report report) {
 	within("imap.sessions_per_account", c.IMAP.SessionsPerAccount, 1, 1000)
 	lasting("delivery.dedupe_window", c.Delivery.DedupeWindow, time.Second, 7*day)
 	lasting("documents.tracking_interval", c.Documents.TrackingInterval, time.Second, day)
+	within("documents.consult_days", c.Documents.ConsultDays, 1, 60)
 	lasting("extract.timeout", c.Extract.Timeout, time.Second, 10*time.Minute)
 	lasting("extract.idle", c.Extract.Idle, time.Second, day)
 	within("queue.workers", c.Queue.Workers, 1, 256)

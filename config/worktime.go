@@ -44,8 +44,17 @@ func (d Documents) DigestAt() (clock time.Duration, ok bool) {
 	return worktime.ParseClock(d.Digest)
 }
 
+// The meanings of a unit's silence, see [Documents].
+const (
+	silenceNone  = "khong_tra_loi"
+	silenceAgree = "coi_nhu_dong_y"
+)
+
 func (c *Config) validateWorktime(report report) {
 	d := c.Documents
+	if d.ConsultSilence != silenceNone && d.ConsultSilence != silenceAgree {
+		report("documents.consult_silence", fmt.Sprintf("%q is no meaning of silence", d.ConsultSilence), `write "`+silenceNone+`" or "`+silenceAgree+`"`)
+	}
 	if _, err := worktime.ParseWeek(d.Hours); err != nil {
 		report("documents.hours", err.Error(), "")
 	}

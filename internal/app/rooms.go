@@ -176,11 +176,12 @@ func (r *Rooms) connect() error {
 		DB: r.DB, Directory: r.Directory, Mail: r.Mail, Documents: r.Documents, Queue: r.Queue, Rules: r.Rules,
 	}, delivery.Options{
 		Hostname: Hostname(cfg), DedupeWindow: dedupe, Now: opt.Now, Log: opt.Log,
-		Screen:     r.screen(),
-		HasRoute:   func(domain string) bool { return r.Transport.HasRoute(domain) },
-		RouteUnits: func(domain string) []string { return r.Transport.RouteUnits(domain) },
-		Peers:      r.Peers,
-		Axis:       r.EdXML,
+		Screen:      r.screen(),
+		HasRoute:    func(domain string) bool { return r.Transport.HasRoute(domain) },
+		RouteUnits:  func(domain string) []string { return r.Transport.RouteUnits(domain) },
+		Peers:       r.Peers,
+		Axis:        r.EdXML,
+		ConsultDays: cfg.Documents.ConsultDays,
 		Issued: func(ctx context.Context, tx *sqldb.Tx, doc docstore.Issued) error {
 			return r.Workflow.Issued(ctx, tx, doc)
 		},
@@ -217,6 +218,7 @@ func (r *Rooms) connect() error {
 	r.Workflow, err = workflow.New(r.DB, r.Directory, r.Mail, r.Documents, workflow.Options{
 		Digest: digestAt(cfg), UrgentLimit: cfg.Documents.UrgentLimit.Std(), DayBefore: r.Documents.UsualCalendar().SoonFrom,
 		TrackingInterval: cfg.Documents.TrackingInterval.Std(), Peers: r.Delivery, Now: opt.Now, Log: opt.Log,
+		Silence: docstore.Silence(cfg.Documents.ConsultSilence), OpinionFiles: opinionFiles,
 		Queue: withdrawer{r.Queue, r.EdXML}, Keep: r.keeps, Issuer: issuer{r.Delivery},
 		Reads: func(f extract.File) bool { return r.Files != nil && f.Reads() },
 	})

@@ -162,7 +162,7 @@ func (d *Delivery) deliverDeferred(ctx context.Context, m *deferred) (err error)
 		return err
 	}
 	in.plan(ctx, in.fin)
-	if in.replied, err = in.ownReply(in.fin); err != nil {
+	if err = in.readText(ctx); err != nil {
 		return err
 	}
 	return in.update(ctx, func(tx *sqldb.Tx) error {

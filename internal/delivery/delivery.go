@@ -51,6 +51,9 @@ type Options struct {
 	// Issued does in tx what an accepted document means for others: what it
 	// replaces or answers. nil does nothing.
 	Issued func(ctx context.Context, tx *sqldb.Tx, doc docstore.Issued) error
+	// ConsultDays is how many working days units have to say their opinion when
+	// nobody says until when; 0 means 5.
+	ConsultDays int
 	// Replied does in tx what a message of somebody of ours asks for by its
 	// text. Its error undoes that, never the message. nil does nothing.
 	Replied func(ctx context.Context, tx *sqldb.Tx, m docstore.Replied) error

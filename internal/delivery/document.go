@@ -89,6 +89,9 @@ func (in *Incoming) recognize(ctx context.Context, fin *mailstore.Finished) (*do
 	if rec.Invalid() {
 		return nil, errDeclaration(rec.Problems)
 	}
+	if err := in.checkConsult(doc); err != nil {
+		return nil, err
+	}
 	if p := in.origin.Package; p != nil {
 		copy(doc.hash[:], p.Hash)
 		doc.issuerName = p.Name
@@ -122,7 +125,8 @@ func errDeclaration(problems []edoc.Problem) error {
 }
 
 // setIssuer finds the unit that sends the document. NĐ 30/2020, article 4 and
-// 18: documents go out through the unit's clerks.
+// 18: documents go out through the unit's clerks. Leaders may ask for opinions
+// themselves.
 func (in *Incoming) setIssuer(doc *document, m *mail.Message) error {
 	snap := in.d.stores.Directory.Snapshot()
 	if in.origin.Account == 0 { // another organisation's server; its own rules apply there
@@ -137,9 +141,14 @@ func (in *Incoming) setIssuer(doc *document, m *mail.Message) error {
 		doc.issuer, doc.issuerName = u, u.Name
 		return nil
 	}
+	roles := []directory.Role{directory.RoleClerk}
+	if doc.rec.Op == edoc.OpConsult {
+		roles = append(roles, directory.RoleLeader)
+	}
 	if len(m.Envelope.From) > 0 {
 		if a, err := mail.ParseAddress(m.Envelope.From[0].Addr, true); err == nil {
-			if u, ok := snap.UnitByAddress(a); ok && snap.HasRole(in.origin.Account, u.ID, directory.RoleClerk) {
+			u, ok := snap.UnitByAddress(a)
+			if ok && slices.ContainsFunc(roles, func(r directory.Role) bool { return snap.HasRole(in.origin.Account, u.ID, r) }) {
 				doc.issuer, doc.issuerName = u, u.Name
 				return nil
 			}
@@ -147,7 +156,7 @@ func (in *Incoming) setIssuer(doc *document, m *mail.Message) error {
 	}
 	if acct, ok := snap.Account(in.origin.Account); ok {
 		for _, r := range acct.Roles {
-			if u, ok := snap.Unit(r.Unit); ok && r.Role == directory.RoleClerk && u.Exists(in.d.opt.Now()) {
+			if u, ok := snap.Unit(r.Unit); ok && slices.Contains(roles, r.Role) && u.Exists(in.d.opt.Now()) {
 				doc.issuer, doc.issuerName = u, u.Name
 				return nil
 			}
@@ -224,6 +233,9 @@ func (in *Incoming) intake(
 		return nil // only to the issuer itself
 	}
 	doc.units = len(to) + len(outside)
+	if err := in.setConsultDue(ctx, tx, doc); err != nil {
+		return err
+	}
 	from, transfer := in.cameFrom()
 	made, err := in.d.stores.Documents.Intake(ctx, tx, docstore.In{
 		Recognition: doc.rec,

@@ -46,6 +46,7 @@ type Incoming struct {
 	replied  *docstore.Replied            // what it asks for by its text, nil for nothing
 	draft    *Draft                       // that it was made of, nil for none
 	own      docstore.Place               // where the issuer's copy of a document lies
+	drafts   *drafting                    // what it has to do with drafts for comment, nil for nothing
 	verdicts map[mailstore.Owner]*verdict // what rules make of it
 	asked    []*verdict                   // the same, those it is sent on to before who sends
 
@@ -194,7 +195,7 @@ func (in *Incoming) Commit(ctx context.Context) (acc Accepted, err error) {
 			}
 		}
 		in.plan(ctx, in.fin)
-		if in.replied, err = in.ownReply(in.fin); err != nil {
+		if err = in.readText(ctx); err != nil {
 			return Accepted{}, err
 		}
 	}
@@ -368,7 +369,10 @@ func (in *Incoming) store(ctx context.Context, tx *sqldb.Tx, fin *mailstore.Fini
 	if err := in.report(ctx, tx, fin, doc, failed); err != nil {
 		return Accepted{}, err
 	}
-	if err := in.obey(ctx, tx); err != nil {
+	if err := in.obey(ctx, tx, msg); err != nil {
+		return Accepted{}, err
+	}
+	if err := in.keepDraft(ctx, tx, msg); err != nil {
 		return Accepted{}, err
 	}
 	if err := in.follow(ctx, tx, fin, doc, all); err != nil {

@@ -292,7 +292,7 @@ func (d *Delivery) ReleaseHeld(ctx context.Context, by journal.Actor, id HeldID)
 		return Accepted{}, err
 	}
 	in.plan(ctx, in.fin)
-	if in.replied, err = in.ownReply(in.fin); err != nil {
+	if err = in.readText(ctx); err != nil {
 		return Accepted{}, err
 	}
 	err = in.update(ctx, func(tx *sqldb.Tx) (err error) {

@@ -10,32 +10,49 @@ import (
 	"vanthu/docstore"
 	"vanthu/internal/directory"
 	"vanthu/internal/edoc"
+	"vanthu/internal/mail"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/sqldb"
 )
+
+// readText finds what a message is by its text, before the transaction.
+func (in *Incoming) readText(ctx context.Context) (err error) {
+	if in.replied, err = in.ownReply(in.fin); err == nil {
+		in.drafts, err = in.ownDraft(ctx, in.fin)
+	}
+	return err
+}
 
 // ownReply finds what a message of our own people asks for by its first lines
 // or by a tag, see [docstore.Replied]; nil for nothing. It reads the text, so it
 // belongs before the transaction. An automatic message asks for nothing.
 func (in *Incoming) ownReply(fin *mailstore.Finished) (*docstore.Replied, error) {
 	m := fin.Scan
-	if in.d.opt.Replied == nil || in.origin.Account == 0 || in.origin.Package != nil || in.rec.IsDocument() ||
-		m.Header.Has("Auto-Submitted") && !strings.EqualFold(strings.TrimSpace(m.Header.Get("Auto-Submitted")), "no") {
+	if in.d.opt.Replied == nil || in.origin.Account == 0 || in.origin.Package != nil || isAutomatic(m) {
 		return nil, nil //nolint:nilnil // most messages
 	}
 	r := docstore.Replied{
 		By: in.origin.Account, MailID: docstore.MailID(m.Envelope.MessageID), Answers: answered(m), Recalls: in.rec.Op == edoc.OpRecall,
+		FromUnit: in.fromUnit(m), Document: in.rec.IsDocument(), Files: len(m.Attachments()),
+	}
+	for _, op := range in.rec.Ops {
+		if op.Op == edoc.OpReply && op.Code != nil {
+			r.Codes = append(r.Codes, *op.Code)
+		}
 	}
 	snap := in.d.stores.Directory.Snapshot()
 	for _, x := range in.local {
 		if x.Kind == directory.ToUnit && !slices.Contains(r.Units, x.Unit) {
 			r.Units = append(r.Units, x.Unit)
 		}
+		if x.Kind == directory.ToAccount {
+			r.People = append(r.People, x.Account)
+		}
 	}
 	for _, to := range in.env.To {
 		r.ToServer = r.ToServer || strings.EqualFold(to.Addr.Local, "postmaster") && snap.IsLocal(to.Addr.Domain)
 	}
-	if !r.Recalls && (len(r.Answers) == 0 || len(r.Units) == 0 && !r.ToServer) {
+	if !r.Recalls && len(r.Answers)+len(r.Codes) == 0 {
 		return nil, nil //nolint:nilnil // as above
 	}
 	text, err := mailstore.OwnText(m.Root, fin)
@@ -43,6 +60,9 @@ func (in *Incoming) ownReply(fin *mailstore.Finished) (*docstore.Replied, error)
 		return nil, fmt.Errorf("read the text: %w", err)
 	}
 	r.Reply = edoc.ParseReply(text, in.d.opt.Now())
+	if r.Document {
+		r.Reply.Commands = slices.DeleteFunc(r.Reply.Commands, func(c edoc.Command) bool { return docstore.VoteFor(c.Verb) == "" })
+	}
 	if !r.Recalls {
 		if len(r.Reply.Commands) == 0 {
 			return nil, nil //nolint:nilnil // as above
@@ -62,6 +82,11 @@ func (in *Incoming) ownReply(fin *mailstore.Finished) (*docstore.Replied, error)
 	return &r, nil
 }
 
+// isAutomatic tells whether a message was written by a program; RFC 3834, section 5.
+func isAutomatic(m *mail.Message) bool {
+	return m.Header.Has("Auto-Submitted") && !strings.EqualFold(strings.TrimSpace(m.Header.Get("Auto-Submitted")), "no")
+}
+
 // replyFailed is an error of what a message asks for, after which its
 // transaction cannot be kept.
 type replyFailed struct{ cause error }
@@ -70,10 +95,11 @@ func (e replyFailed) Error() string { return "do what a message asks for: " + e.
 func (e replyFailed) Unwrap() error { return e.cause }
 
 // obey has done within tx what the message asks for.
-func (in *Incoming) obey(ctx context.Context, tx *sqldb.Tx) error {
+func (in *Incoming) obey(ctx context.Context, tx *sqldb.Tx, msg mailstore.MessageID) error {
 	if in.replied == nil {
 		return nil
 	}
+	in.replied.Message = docstore.MessageRef(msg)
 	if err := in.d.opt.Replied(ctx, tx, *in.replied); err != nil {
 		return replyFailed{err}
 	}

@@ -13,14 +13,17 @@ import (
 )
 
 // Issued does within tx what a document that was just accepted means for
-// others: what it replaces is asked to be replaced, and what it answers is
-// completed. edoc.md §4.3 row 15 and §4.11.
+// others: what it replaces is asked to be replaced, what it answers is
+// completed, and whom it asks may say their opinion. edoc.md §4.3 row 15 and §4.11.
 func (w *Workflow) Issued(ctx context.Context, tx *sqldb.Tx, doc docstore.Issued) error {
 	units := w.dir.Snapshot()
 	for _, d := range doc.Dispatches {
 		if err := w.arrived(ctx, tx, doc.Document, d); err != nil {
 			return err
 		}
+	}
+	if err := w.consulted(ctx, tx, doc); err != nil {
+		return err
 	}
 	if doc.Document.Issuer == 0 && doc.Recognition.EdXML != nil {
 		return w.supersedes(ctx, tx, units, doc)

@@ -30,7 +30,10 @@ func (w *Workflow) Replied(ctx context.Context, tx *sqldb.Tx, m docstore.Replied
 	if m.Recalls {
 		return by.recallByMail(ctx, tx, m)
 	}
-	if len(m.Reply.Commands) == 0 {
+	if m, err = by.voteByMail(ctx, tx, m); err != nil {
+		return err
+	}
+	if len(m.Reply.Commands) == 0 || m.Document {
 		return nil
 	}
 	d, err := by.meant(ctx, tx, m)

@@ -86,6 +86,7 @@ type progress struct {
 	lines    []line
 	due      []docstore.DueState // of the lines
 	upTo     int64               // newest status event in it
+	tally    *docstore.Tally     // of what asks for opinions, nil for other documents
 	at       time.Time
 }
 
@@ -144,7 +145,7 @@ func (w *Workflow) trackOne(ctx context.Context, t docstore.Tracking) error {
 			}
 		}
 		return w.docs.SetTracking(ctx, tx, docstore.Tracking{
-			Document: t.Document, Place: place(to, uid), Made: p.at,
+			Document: t.Document, Place: place(to, uid), Made: p.at, Revision: p.revision(),
 		}, p.upTo)
 	})
 	return errors.Join(err, body.Release())
@@ -182,7 +183,28 @@ func (p *progress) read(
 	for _, d := range dispatches {
 		p.lines = append(p.lines, line{unit: unitName(units, d), dispatch: d, last: last[d.ID]})
 	}
-	return nil
+	return p.readTally(ctx, r)
+}
+
+// readTally reads how far a consultation has got.
+func (p *progress) readTally(ctx context.Context, r sqldb.Reader) error {
+	c, err := docstore.ConsultationOf(ctx, r, p.doc.ID)
+	if errors.Is(err, docstore.ErrNoConsultation) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t, err := docstore.Count(ctx, r, c)
+	p.tally = &t
+	return err
+}
+
+func (p *progress) revision() int {
+	if p.tally == nil {
+		return 0
+	}
+	return p.tally.Consultation.Revision
 }
 
 func unitName(units *directory.Snapshot, d docstore.Dispatch) string {

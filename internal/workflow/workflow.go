@@ -56,8 +56,13 @@ type Options struct {
 	Reads func(extract.File) bool
 	// DayBefore gives when a due time is near: a working day before it. Nil means 24 hours.
 	DayBefore func(due time.Time) time.Time
-	Now       func() time.Time // nil means time.Now
-	Log       *slog.Logger     // nil discards
+	// Silence is what it means that a unit says nothing when it is asked for its
+	// opinion; "" is [docstore.SilenceNone].
+	Silence docstore.Silence
+	// OpinionFiles makes the files of the summary of opinions; nil makes none.
+	OpinionFiles OpinionFiles
+	Now          func() time.Time // nil means time.Now
+	Log          *slog.Logger     // nil discards
 }
 
 // Peers tells the server that a document came from what was done with it;
