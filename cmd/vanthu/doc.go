@@ -14,7 +14,7 @@ import (
 
 func (c *cli) docCmd() *cobra.Command {
 	return parent("doc", "Official documents",
-		c.docList(), c.docDue(), c.docSearch(), c.docSaved(), c.docShow(), c.docDrafts(), c.docNumber(), c.docIssue(), c.docFiles(), c.docExport(),
+		c.docList(), c.docDue(), c.docSearch(), c.docSaved(), c.docShow(), c.docDrafts(), c.docNumber(), c.docIssue(), c.docFiles(), c.docExport(), c.docConsult(), c.docDraft(),
 		c.docAct("register", "Enter a received document in the unit's register (03)", docstore.EventRegister),
 		c.docAct("refuse", "Refuse a received document, with a reason (02)", docstore.EventRefuse),
 		c.docAct("start", "Begin to work on a registered document (05)", docstore.EventStart),
