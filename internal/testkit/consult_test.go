@@ -22,7 +22,9 @@ func TestConsultation(t *testing.T) {
 	s := testkit.Start(t, testkit.Options{Communes: units, Now: at.now})
 	// A number is not needed; the deadline is the usual one.
 	send(t, s, document("[LẤY Ý KIẾN] V/v dự thảo quy chế làm việc", "ykien", testkit.Communes), testkit.Communes)
-	call := func(what string, req, resp any) error { return s.Rooms.Control().Call(t.Context(), what, req, resp, nil) }
+	call := func(what string, req, resp any) error {
+		return s.Rooms.Control().Call(t.Context(), what, req, resp, nil)
+	}
 	var list []control.Consultation
 	if err := call(control.CallConsultList, control.ConsultList{Unit: testkit.Address("ubnd"), Open: true}, &list); err != nil || len(list) != 1 {
 		t.Fatalf("consultations: %+v, %v; want one", list, err)
