@@ -24,7 +24,7 @@ import (
 
 // A day at the office: units send each other documents over SMTP; clerks,
 // leaders and staff deal with them by drag (MOVE, or COPY and \Deleted), by
-// command and by answers, some of them from two places at once; senders recall
+// a line in a reply, by command and by answers, some of them from two places at once; senders recall
 // some. In the end the registers and the state of every dispatch are those of
 // the model, which only counts what was answered with OK.
 //
@@ -49,6 +49,8 @@ type desk struct {
 	clerk  *testkit.IMAP
 	book   []*sheet // by arrival number
 	issued int      // numbers given
+	// replies is how many commands were sent by reply.
+	replies int
 	sent   []string // codes, in the order of their sending
 }
 
@@ -157,6 +159,19 @@ func (o *office) command(x *sheet, role string, act control.DocumentAct) error {
 	act.Code, act.Issuer, act.As = x.paper.code, testkit.Address(x.paper.issuer), testkit.Login(role, x.unit)
 	act.Unit = testkit.Address(x.unit)
 	return o.s.Rooms.Control().Call(o.t.Context(), control.CallDocumentAct, act, nil, nil)
+}
+
+// reply acts by a line in a reply to the document, sent by SMTP to the unit's own
+// address, and waits for the answer that tells what was done.
+func (o *office) reply(x *sheet, role, line string) error {
+	d := o.desks[x.unit]
+	login := testkit.Login(role, x.unit)
+	d.replies++
+	b := testkit.Message(login, "Re: "+x.paper.code, fmt.Sprintf("tl-%s-%d", x.unit, d.replies), testkit.Address(x.unit))
+	b.InReplyTo = "<" + x.paper.mailID + "@client.test>"
+	b.Text = line + "\n\n> Kính gửi các đơn vị.\n"
+	_, err := o.s.Sender(login).Send(b.Bytes(), testkit.Address(x.unit))
+	return err
 }
 
 // registered notes that the unit has given its next number.
@@ -272,6 +287,9 @@ func (o *office) step(rnd *rand.Rand, d *desk, x *sheet) error {
 		case 1:
 			x.state = docstore.StateCompleted
 			return d.drag(testkit.Registered, testkit.Completed, x.paper)
+		case 2:
+			x.state, x.lead = docstore.StateAssigned, staff
+			return o.reply(x, "lanhdao", "@"+testkit.Login(staff, x.unit)+" chủ trì")
 		}
 		x.state, x.lead = docstore.StateAssigned, staff
 		return o.command(x, "lanhdao", control.DocumentAct{
@@ -290,6 +308,9 @@ func (o *office) step(rnd *rand.Rand, d *desk, x *sheet) error {
 			return nil
 		}
 		x.state = docstore.StateProcessing
+		if rnd.IntN(2) == 0 {
+			return o.reply(x, staff, "Bắt đầu")
+		}
 		return o.command(x, staff, control.DocumentAct{Act: docstore.EventStart})
 	case docstore.StateProcessing:
 		if rnd.IntN(3) == 0 {
