@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"vanthu/internal/directory"
 	"vanthu/internal/edoc"
 	"vanthu/internal/fault"
 	"vanthu/internal/journal"
+	"vanthu/internal/receipt"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/worktime"
 )
@@ -51,6 +53,11 @@ func (t TimeRules) check() error {
 	}
 	if t.Days < 0 || t.Days > maxDueDays {
 		return bad(fmt.Sprintf("%d is not between 0 and %d working days", t.Days, maxDueDays), fmt.Sprintf("hạn phải từ 0 đến %d ngày làm việc", maxDueDays))
+	}
+	for _, k := range t.Receipts {
+		if !receipt.Kind(strings.TrimPrefix(k, "-")).Valid() {
+			return bad(fmt.Sprintf("%q is no kind of receipt such as DA_DEN", k), fmt.Sprintf("%q không phải loại biên nhận (ví dụ DA_DEN)", k))
+		}
 	}
 	if len(t.Hours) > 0 {
 		if _, err := worktime.ParseWeek(t.Hours); err != nil {

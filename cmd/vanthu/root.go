@@ -105,7 +105,7 @@ and tracked exchange of official e-documents (văn bản điện tử).
 		c.serveCmd(), c.demoCmd(), c.initCmd(), c.checkCmd(), c.statusCmd(),
 		c.unitCmd(), c.accountCmd(), c.groupCmd(), c.aliasCmd(), c.mailboxCmd(),
 		c.docCmd(), c.registerCmd(), c.reportCmd(), c.dossierCmd(), c.queueCmd(), c.peerCmd(), c.quarantineCmd(), c.domainCmd(),
-		c.auditCmd(), c.versionCmd(), c.readerCmd(),
+		c.auditCmd(), c.receiptCmd(), c.versionCmd(), c.readerCmd(),
 	)
 	return root
 }

@@ -5,6 +5,7 @@ import (
 
 	"vanthu/config"
 	"vanthu/docstore"
+	"vanthu/internal/workflow"
 )
 
 // newsLimits are how long nothing may be heard of a document.
@@ -23,4 +24,13 @@ func digestAt(cfg *config.Config) time.Duration {
 		return 0
 	}
 	return max(clock, 1) // midnight is a time too
+}
+
+// receipts says who signs receipts: the key of the journal, or nobody.
+func receipts(cfg *config.Config) (workflow.Receipts, error) {
+	if !cfg.Documents.Receipts {
+		return workflow.Receipts{}, nil
+	}
+	key, err := JournalKey(cfg).Signer()
+	return workflow.Receipts{Key: key, Server: Hostname(cfg)}, err
 }

@@ -31,6 +31,7 @@ var ranks = map[string]int{
 	"internal/auth":      4,
 	"internal/mailstore": 4,
 	"internal/peer":      3,
+	"internal/receipt":   3,
 	"internal/queue":     4,
 	"internal/rules":     4,
 	"docstore":           4,

@@ -215,8 +215,12 @@ func (r *Rooms) connect() error {
 		Hostname: Hostname(cfg), Routes: routes, Peers: r.Peers, Certificate: r.certificate, Documents: r.Documents,
 		Workers: cfg.Queue.Workers, PerDestination: cfg.Queue.PerDestination, Resolver: resolver, Now: opt.Now, Log: opt.Log,
 	})
+	signs, err := receipts(cfg)
+	if err != nil {
+		return err
+	}
 	r.Workflow, err = workflow.New(r.DB, r.Directory, r.Mail, r.Documents, workflow.Options{
-		Digest: digestAt(cfg), UrgentLimit: cfg.Documents.UrgentLimit.Std(), DayBefore: r.Documents.UsualCalendar().SoonFrom,
+		Receipts: signs, Digest: digestAt(cfg), UrgentLimit: cfg.Documents.UrgentLimit.Std(), DayBefore: r.Documents.UsualCalendar().SoonFrom,
 		TrackingInterval: cfg.Documents.TrackingInterval.Std(), Peers: r.Delivery, Now: opt.Now, Log: opt.Log,
 		Silence: docstore.Silence(cfg.Documents.ConsultSilence), OpinionFiles: opinionFiles,
 		Queue: withdrawer{r.Queue, r.EdXML}, Keep: r.keeps, Issuer: issuer{r.Delivery},

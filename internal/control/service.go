@@ -109,6 +109,7 @@ func calls() map[string]call {
 		CallMailboxQuota:   on((*Service).mailboxQuota),
 		CallUnitTime:       on((*Service).unitTime),
 		CallUnitTimeSet:    on((*Service).unitTimeSet),
+		CallReceiptShow:    on((*Service).receiptShow),
 		CallDocumentDue:    on((*Service).documentDue),
 		CallDocumentList:   on((*Service).documentList),
 		CallDocumentShow:   on((*Service).documentShow),

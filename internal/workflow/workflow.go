@@ -36,6 +36,7 @@ type Options struct {
 	// TrackingInterval is the least time between two versions of a tracking
 	// message; 0 means 5 minutes. The first one is made at once.
 	TrackingInterval time.Duration
+	Receipts         Receipts
 	// Digest is the time of day, local, of the mail of the morning; 0 means none.
 	Digest time.Duration
 	// UrgentLimit is how long an urgent document may wait until its clerks are
