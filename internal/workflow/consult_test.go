@@ -226,6 +226,28 @@ func TestConsultationAndRecall(t *testing.T) {
 	}
 }
 
+// A reply is known by the code that it answers, as a document too; what people
+// write to each other is not counted.
+func TestOpinionByCode(t *testing.T) {
+	p := newProvince(t, 3, morning, workflow.Options{})
+	res := p.asks(morning().AddDate(0, 0, 5), communes(3)...)
+	code, err := edoc.ParseCode("123/QĐ-UBND")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := func(m docstore.Replied) {
+		t.Helper()
+		m.MailID, m.Reply = "<x@client>", edoc.ParseReply("đồng ý", p.now())
+		p.update(func(ctx context.Context, tx *sqldb.Tx) error { return p.flow.Replied(ctx, tx, m) })
+	}
+	reply(docstore.Replied{By: p.clerk("xa01"), Codes: []edoc.Code{code}, Document: true, Units: []directory.UnitID{p.unit("ubnd").ID}})
+	reply(docstore.Replied{By: p.clerk("xa02"), Codes: []edoc.Code{code}, People: []directory.AccountID{p.clerk("ubnd")}})
+	reply(docstore.Replied{By: p.clerk("xa03"), Answers: []docstore.MailID{res.Document.MailID}, People: []directory.AccountID{p.clerk("xa01")}})
+	if got := p.tally(res.Document.ID); got.Agree != 2 || got.Units[2].Opinion != nil {
+		t.Errorf("tally %+v, want two that agree", got)
+	}
+}
+
 func TestConsultationIsTracked(t *testing.T) {
 	p := newProvince(t, 2, time.Now, workflow.Options{TrackingInterval: time.Millisecond})
 	res := p.asks(time.Now().AddDate(0, 0, 9), communes(2)...)
