@@ -60,7 +60,7 @@ func (in *Incoming) ownReply(fin *mailstore.Finished) (*docstore.Replied, error)
 		return nil, fmt.Errorf("read the text: %w", err)
 	}
 	r.Reply = edoc.ParseReply(text, in.d.opt.Now())
-	if r.Document {
+	if r.Document || len(r.Units) == 0 && !r.ToServer { // of a document, and of what people write to each other, only opinions count
 		r.Reply.Commands = slices.DeleteFunc(r.Reply.Commands, func(c edoc.Command) bool { return docstore.VoteFor(c.Verb) == "" })
 	}
 	if !r.Recalls {
