@@ -51,7 +51,7 @@ type desk struct {
 	issued int      // numbers given
 	// replies is how many commands were sent by reply.
 	replies int
-	sent   []string // codes, in the order of their sending
+	sent    []string // codes, in the order of their sending
 }
 
 // paper is a document.
