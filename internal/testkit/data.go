@@ -13,6 +13,7 @@ import (
 	"vanthu/config"
 	"vanthu/internal/app"
 	"vanthu/internal/sqldb"
+	"vanthu/internal/sqldb/sqldbtest"
 )
 
 // Province is a configuration and a filled data folder for the real program.
@@ -44,6 +45,7 @@ func MakeProvince(t testing.TB, communes int) *Province {
 	if err := os.WriteFile(p.File, config.Format(cfg), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	sqldbtest.Fill(t, cfg.DataDir)
 	rooms, err := app.Open(t.Context(), cfg, app.Options{Version: "test"})
 	if err != nil {
 		t.Fatal(err)

@@ -29,6 +29,7 @@ import (
 	"vanthu/internal/journal"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/sqldb"
+	"vanthu/internal/sqldb/sqldbtest"
 )
 
 // Options says what province a server has; the zero value is one with the
@@ -84,6 +85,7 @@ func Start(t testing.TB, opt Options) *Server {
 		opt.Change(cfg)
 	}
 
+	sqldbtest.Fill(t, cfg.DataDir)
 	s := &Server{Config: cfg, now: opt.Now, log: &logBuffer{}}
 	s.serve(t)
 	t.Cleanup(func() {
