@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -114,7 +115,7 @@ func receiptIn(name string) (content []byte, text string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	raw, err := io.ReadAll(io.LimitReader(f, 4*receipt.MaxFile))
 	if err != nil {
 		return nil, "", err

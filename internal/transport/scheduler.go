@@ -216,7 +216,7 @@ func (r *Runner) Destinations(lanes []queue.Lane) []Destination {
 func (r *Runner) Run(ctx context.Context) error {
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
-	if n, err := r.queue.Recover(ctx); err != nil {
+	if n, err := r.queue.Recover(ctx); err != nil && ctx.Err() == nil {
 		r.opt.Log.Error("cannot take back what was under way", "err", err)
 	} else if n > 0 {
 		r.opt.Log.Info("took back what was under way when the server ended", "items", n)

@@ -100,12 +100,12 @@ func dayNumber(t time.Time) int64 {
 	return int64(d.Year)*10000 + int64(d.Month)*100 + int64(d.Day)
 }
 
-func (w *Workflow) readDigests(ctx context.Context, r sqldb.Reader, day string, had map[directory.AccountID]bool) error {
+func (w *Workflow) readDigests(ctx context.Context, r sqldb.Reader, day string, had map[directory.AccountID]bool) (err error) {
 	rows, err := r.Query(ctx, qDigests, day)
 	if err != nil {
 		return fmt.Errorf("read who had the mail of the morning: %w", err)
 	}
-	defer rows.Close()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var id directory.AccountID
 		if err := rows.Scan(&id); err != nil {
