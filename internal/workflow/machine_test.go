@@ -443,3 +443,22 @@ func TestIssuedReplaces(t *testing.T) {
 	}
 	p.verify()
 }
+
+// Who was told of a registration is told that it was taken back. edoc.md §4.8.
+func TestUndoIsCorrected(t *testing.T) {
+	p := newProvince(t, 1, morning, workflow.Options{})
+	id := p.send("xa01").Dispatches[0].ID
+	p.act(p.clerk("xa01"), id, workflow.Act{Event: docstore.EventRegister})
+	box := p.folder("ubnd", mailstore.RoleReceipts)
+	before := len(p.mails(box))
+	p.act(p.clerk("xa01"), id, workflow.Act{Event: docstore.EventUndo})
+	got := p.mails(box)
+	if len(got) != before+1 {
+		t.Fatalf("%d messages among the receipts, want one more than %d", len(got), before)
+	}
+	last := got[len(got)-1]
+	if !strings.Contains(last.subject, "Đính chính 123/QĐ-UBND") || !strings.Contains(last.text, "1/2026") {
+		t.Errorf("%q\n%s", last.subject, last.text)
+	}
+	p.verify()
+}

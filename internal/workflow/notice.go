@@ -120,6 +120,44 @@ func tombstone(from, to mail.Mailbox, d destroyed) mail.Builder {
 	return n.builder(from, to, d.doc, d.line)
 }
 
+// correct tells the sender's unit, among its receipts, that a registration which
+// it was told of does not hold any more; the number stays struck through in the
+// book. edoc.md §4.8.
+func (w *Workflow) correct(
+	ctx context.Context, tx *sqldb.Tx, units *directory.Snapshot, was before, d docstore.Dispatch, ev docstore.StatusEvent,
+) error {
+	doc, err := docstore.DocumentByID(ctx, tx, d.Document)
+	if err != nil {
+		return err
+	}
+	issuer, ok := units.Unit(doc.Issuer)
+	if !ok {
+		return nil
+	}
+	folder, err := w.boxes.Role(ctx, tx, issuer.ID, mailstore.RoleReceipts)
+	if errors.Is(err, mailstore.ErrNoMailbox) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	unit := unitName(units, d)
+	n := notice{
+		title: "ĐÍNH CHÍNH: HỦY VIỆC VÀO SỔ VĂN BẢN", tag: "Đính chính", text: unit + " đã hủy việc vào sổ",
+		body: func(s *strings.Builder) {
+			fact(s, "Số đến đã hủy", strconv.Itoa(was.ArrivalNumber)+"/"+strconv.Itoa(was.ArrivalYear)+" (giữ nguyên trong sổ, gạch bỏ)")
+			fact(s, "Lý do", ev.Note)
+			fact(s, "Hiện nay", "chờ tiếp nhận")
+		},
+	}
+	_, err = w.write(ctx, tx, folder, n.builder(w.author(issuer.Address), boxOf(issuer), doc, line{unit, d, ev}), ev.At)
+	if errors.Is(err, mailstore.ErrOverQuota) {
+		w.opt.Log.WarnContext(ctx, "a notice was not delivered", "doc_id", int64(doc.ID), "err", err)
+		return nil
+	}
+	return err
+}
+
 // write puts a short message of ours into a mailbox.
 func (w *Workflow) write(ctx context.Context, tx *sqldb.Tx, to mailstore.MailboxID, b mail.Builder, at time.Time) (mailstore.UID, error) {
 	body, err := w.compose(b)

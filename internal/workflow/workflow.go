@@ -280,6 +280,8 @@ func (w *Workflow) follow(
 	switch act.Event {
 	case docstore.EventRefuse, docstore.EventDrop:
 		return w.tellRefusal(ctx, tx, units, *d, ev)
+	case docstore.EventUndo:
+		return w.correct(ctx, tx, units, was, *d, ev)
 	case docstore.EventRecall, docstore.EventUpdate, docstore.EventReplace:
 		return w.ask(ctx, tx, units, d, ev)
 	case docstore.EventAccept, docstore.EventDecline:
