@@ -296,11 +296,10 @@ func TestConnectionsAreReused(t *testing.T) {
 // zoneServer answers like a validating resolver.
 func zoneServer(t *testing.T, zones map[string]mockdns.Zone) *transport.Resolver {
 	t.Helper()
-	s, err := mockdns.NewServer(zones, false)
+	s, err := mockdns.NewServerWithLogger(zones, quietLog{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Log = quietLog{}
 	t.Cleanup(func() { _ = s.Close() })
 	return transport.NewResolver(s.LocalAddr().String())
 }
