@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"runtime/metrics"
 	"syscall"
@@ -22,7 +23,7 @@ const (
 // the next burst, and collects only every two minutes when nothing happens:
 // after a morning on which thousands of clients connected that would be half of
 // all that the process has.
-func releaseMemory(ctx context.Context) error {
+func releaseMemory(ctx context.Context, log *slog.Logger) error {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
@@ -33,6 +34,7 @@ func releaseMemory(ctx context.Context) error {
 	defer tick.Stop()
 	var used time.Duration
 	var kept uint64
+	var wasIdle bool
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,6 +47,13 @@ func releaseMemory(ctx context.Context) error {
 		}
 		idle := now-used < memoryTick/memoryIdle
 		used = now
+		if idle && !wasIdle {
+			debug.FreeOSMemory()
+			if err := forgetProgram(); err != nil { // a system that hides /proc: the pages stay
+				log.InfoContext(ctx, "memory of the program is not given back", "err", err)
+			}
+		}
+		wasIdle = idle
 		metrics.Read(samples)
 		held := heap(samples)
 		live := samples[3].Value.Uint64()

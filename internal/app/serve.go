@@ -193,7 +193,7 @@ func (s *Server) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	background, _ := errgroup.WithContext(work)
-	runs := []func(context.Context) error{r.Journal.Run, r.Directory.Run, r.Directory.RunTurns, r.Mail.RunRights, r.Workflow.Run, r.Workflow.RunErase, r.Workflow.RunTasks, r.Workflow.RunBooks, r.Workflow.RunNumbers, r.Workflow.RunConsultations, r.Transport.Run, r.Delivery.RunDeferred, r.Mail.RunIndexer, s.collect, releaseMemory}
+	runs := []func(context.Context) error{r.Journal.Run, r.Directory.Run, r.Directory.RunTurns, r.Mail.RunRights, r.Workflow.Run, r.Workflow.RunErase, r.Workflow.RunTasks, r.Workflow.RunBooks, r.Workflow.RunNumbers, r.Workflow.RunConsultations, r.Transport.Run, r.Delivery.RunDeferred, r.Mail.RunIndexer, s.collect, func(ctx context.Context) error { return releaseMemory(ctx, r.opt.Log) }}
 	runs = append(runs, func(ctx context.Context) error { return r.Workflow.RunFolders(ctx, r.peopleChanged) })
 	runs = append(runs, r.Workflow.RunClock, r.Workflow.RunReceipts)
 	if r.Files != nil {
