@@ -479,6 +479,7 @@ type widened struct {
 	more []any
 }
 
+// Scan reads the columns asked for, then the further ones.
 func (w widened) Scan(dest ...any) error { return w.row.Scan(append(dest, w.more...)...) }
 
 // sqlText is a query that is being put together, with its values.

@@ -88,6 +88,7 @@ type withdrawer struct {
 
 var _ workflow.Withdrawer = withdrawer{}
 
+// Withdraw drops what waits for an address under a queue id.
 func (w withdrawer) Withdraw(ctx context.Context, tx *sqldb.Tx, transfer, address string) (bool, error) {
 	if a, err := mail.ParseAddress(address, true); err == nil && w.axis.Serves(a.Domain) {
 		return true, nil // its file is made of what still waits, see edxdrop

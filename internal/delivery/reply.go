@@ -91,7 +91,9 @@ func isAutomatic(m *mail.Message) bool {
 // transaction cannot be kept.
 type replyFailed struct{ cause error }
 
+// Error tells that a request was not carried out.
 func (e replyFailed) Error() string { return "do what a message asks for: " + e.cause.Error() }
+// Unwrap gives why.
 func (e replyFailed) Unwrap() error { return e.cause }
 
 // obey has done within tx what the message asks for.

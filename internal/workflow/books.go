@@ -124,19 +124,7 @@ const (
 // RunNumbers voids the reserved numbers that nobody used in time, until ctx
 // ends; then it returns nil.
 func (w *Workflow) RunNumbers(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		if err := w.expireNumbers(ctx); err != nil && ctx.Err() == nil {
-			w.opt.Log.ErrorContext(ctx, "reserved numbers not voided", "err", err)
-		}
-		timer.Reset(numbersTick)
-	}
+	return w.again(ctx, numbersTick, "reserved numbers", w.expireNumbers)
 }
 
 // expireNumbers voids what is due. It asks before it writes: mostly nothing is.

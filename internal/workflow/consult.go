@@ -260,19 +260,7 @@ const (
 // and completes what was answered before it was registered, until ctx ends;
 // then it returns nil.
 func (w *Workflow) RunConsultations(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		if err := w.Consultations(ctx); err != nil && ctx.Err() == nil {
-			w.opt.Log.ErrorContext(ctx, "consultations not looked after", "err", err)
-		}
-		timer.Reset(consultTick)
-	}
+	return w.again(ctx, consultTick, "consultations", w.Consultations)
 }
 
 // Consultations does once what RunConsultations does again and again.

@@ -124,23 +124,18 @@ func (b *deed) replace(ctx context.Context, tx *sqldb.Tx, c change) error {
 		if i < 0 || !old.State.Open() || old.State == docstore.StateQueued {
 			continue
 		}
-		if _, err := b.may(ctx, tx, old, c.event); err != nil {
-			return err
-		}
-		if err := b.w.docs.Replaces(ctx, tx, got[i].ID, old.ID); err != nil {
-			return err
-		}
 		_, err := b.perform(ctx, tx, old, Act{Event: c.event, Note: "bằng văn bản " + label(doc)})
 		switch {
 		case err == nil:
 			done++
 		case isRefusal(err):
 			refused = err
-			if err := b.w.docs.Replaces(ctx, tx, got[i].ID, 0); err != nil {
-				return err
-			}
+			continue
 		default:
 			return err
+		}
+		if err := b.w.docs.Replaces(ctx, tx, got[i].ID, old.ID); err != nil {
+			return broken{err}
 		}
 	}
 	if done > 0 || refused == nil {

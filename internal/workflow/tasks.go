@@ -256,19 +256,7 @@ const (
 // RunTasks moves what is due soon, or late, to the folders and keywords that
 // say so, until ctx ends; then it returns nil.
 func (w *Workflow) RunTasks(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		if err := w.SettleDue(ctx); err != nil && ctx.Err() == nil {
-			w.opt.Log.ErrorContext(ctx, "what is due is not shown as due", "err", err)
-		}
-		timer.Reset(tasksTick)
-	}
+	return w.again(ctx, tasksTick, "due tasks", w.SettleDue)
 }
 
 // SettleDue does once what RunTasks does again and again: for what has become

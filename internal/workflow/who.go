@@ -59,38 +59,41 @@ func bySender(e docstore.Event) bool {
 	return false
 }
 
-// may checks whether the actor may do e to d, and gives the role that counts;
-// of an assignee it is staff.
-func (b *deed) may(ctx context.Context, r sqldb.Reader, d docstore.Dispatch, e docstore.Event) (directory.Role, error) {
-	id := d.To
+// may checks whether the actor may do e to d, and gives the unit in whose name
+// and the role that counts: of what senders ask the sender's unit, of an
+// assignee staff.
+func (b *deed) may(
+	ctx context.Context, r sqldb.Reader, d docstore.Dispatch, e docstore.Event,
+) (id directory.UnitID, role directory.Role, err error) {
+	id = d.To
 	if bySender(e) {
 		doc, err := docstore.DocumentByID(ctx, r, d.Document)
 		if err != nil {
-			return "", err
+			return id, "", err
 		}
 		id = doc.Issuer
 	}
 	w := whoMay(d, e)
 	for _, role := range w.roles {
 		if role == directory.RoleAdmin && b.isAdmin() || role != directory.RoleAdmin && b.units.HasRole(b.actor.ID, id, role) {
-			return role, nil
+			return id, role, nil
 		}
 	}
 	if len(w.assigned) > 0 || w.assigner {
 		list, err := docstore.Assignees(ctx, r, d.ID)
 		if err != nil {
-			return "", err
+			return id, "", err
 		}
 		for _, a := range list {
 			if a.Account == b.actor.ID && slices.Contains(w.assigned, a.Role) {
-				return directory.RoleStaff, nil
+				return id, directory.RoleStaff, nil
 			}
 			if w.assigner && a.By == b.actor.ID {
-				return b.roleIn(id), nil
+				return id, b.roleIn(id), nil
 			}
 		}
 	}
-	return "", b.errDenied(id, w, e)
+	return id, "", b.errDenied(id, w, e)
 }
 
 func (b *deed) isAdmin() bool {

@@ -152,6 +152,25 @@ func (w *Workflow) Do(
 	return d, nil
 }
 
+// again does something at once and then every so often, until ctx ends; then it
+// returns nil. What fails is logged and done again next time: what is due lies
+// in the database.
+func (w *Workflow) again(ctx context.Context, every time.Duration, task string, do func(context.Context) error) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			w.opt.Log.ErrorContext(ctx, "a task in the background failed", "task", task, "err", err)
+		}
+		timer.Reset(every)
+	}
+}
+
 // deed is who does something, and by what: the directory as it was when the
 // request came.
 type deed struct {
@@ -186,7 +205,7 @@ func (b *deed) journalActor(unit directory.UnitID, role directory.Role) journal.
 // changed anything.
 func (b *deed) perform(ctx context.Context, tx *sqldb.Tx, d docstore.Dispatch, act Act) (docstore.Dispatch, error) {
 	unit, _ := b.units.Unit(d.To)
-	role, err := b.may(ctx, tx, d, act.Event)
+	side, role, err := b.may(ctx, tx, d, act.Event)
 	if err != nil {
 		return d, err
 	}
@@ -196,20 +215,7 @@ func (b *deed) perform(ctx context.Context, tx *sqldb.Tx, d docstore.Dispatch, a
 	return b.w.carry(ctx, tx, b.units, d, docstore.Act{
 		Event: act.Event, Reason: act.Reason, Note: act.Note, Recipient: unit.Name, Source: b.src,
 		Assign: slices.Clone(act.Assign), Due: act.Due, Tier: tierOf(role), Late: act.late,
-	}, b.journalActor(b.side(ctx, tx, d, act.Event), role))
-}
-
-// side gives the unit in whose name somebody acts: the sender's for what
-// senders ask, else the recipient's.
-func (b *deed) side(ctx context.Context, r sqldb.Reader, d docstore.Dispatch, e docstore.Event) directory.UnitID {
-	if !bySender(e) {
-		return d.To
-	}
-	doc, err := docstore.DocumentByID(ctx, r, d.Document)
-	if err != nil {
-		return d.To
-	}
-	return doc.Issuer
+	}, b.journalActor(side, role))
 }
 
 // carry does act to d, whoever it is that wants it: state, folder, and who is told.

@@ -23,6 +23,7 @@ type LineError struct {
 	Text string
 }
 
+// Error names the line and what is wrong with it.
 func (e LineError) Error() string { return fmt.Sprintf("line %d %s", e.Line, e.Text) }
 
 // maxHolidays bounds the octets of a file and the days of a row.
