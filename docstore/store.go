@@ -11,7 +11,7 @@ import (
 )
 
 // vietnam is the one time zone of the legal rules: UTC+7, without summer time.
-var vietnam = time.FixedZone("+07", 7*60*60)
+var vietnam = worktime.Zone
 
 // Options of a Store.
 type Options struct {

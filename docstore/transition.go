@@ -153,10 +153,10 @@ func (a Act) check() error {
 	}
 	switch a.Event {
 	case EventRefuse, EventDrop, EventQuarantine:
-		return a.checkReason()
+		return a.checkRefusal()
 	case EventUndo:
 		if a.Late {
-			return checkReason(a.Note)
+			return needNote(a.Note, 1)
 		}
 	case EventReturn:
 		return needNote(a.Note, edoc.MinReasonRunes)
@@ -166,7 +166,7 @@ func (a Act) check() error {
 	return nil
 }
 
-func (a Act) checkReason() error {
+func (a Act) checkRefusal() error {
 	if !a.Reason.Valid() {
 		return fault.New(fault.Invalid, fault.Text{
 			EN: "a refusal needs one of the reasons of the list",

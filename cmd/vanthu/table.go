@@ -6,10 +6,12 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"vanthu/internal/worktime"
 )
 
 // hanoi is how times are shown to people.
-var hanoi = time.FixedZone("+07:00", 7*60*60)
+var hanoi = worktime.Zone
 
 // shownTime gives a time as people read it.
 func shownTime(t time.Time) string {

@@ -15,10 +15,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"vanthu/internal/mail"
+	"vanthu/internal/worktime"
 )
 
 // vietnam is the one time zone of the legal rules: UTC+7, without summer time.
-var vietnam = time.FixedZone("+07", 7*60*60)
+var vietnam = worktime.Zone
 
 // A Node is a part of a query: [And], [Or], [Not], [Text], [Cond].
 type Node interface{ node() }

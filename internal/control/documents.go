@@ -14,6 +14,7 @@ import (
 	"vanthu/internal/report"
 	"vanthu/internal/sqldb"
 	"vanthu/internal/workflow"
+	"vanthu/internal/worktime"
 )
 
 // Calls about documents, registers and mailboxes.
@@ -368,7 +369,7 @@ func (s *Service) registerShow(ctx context.Context, req RegisterShow, _ Progress
 }
 
 // vietnam is the zone of all local dates of the product.
-var vietnam = time.FixedZone("+07:00", 7*60*60)
+var vietnam = worktime.Zone
 
 func (s *Service) mailboxList(ctx context.Context, req MailboxList, _ Progress) (any, error) {
 	owner, err := s.owner(req.Account, req.Unit)

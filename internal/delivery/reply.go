@@ -93,6 +93,7 @@ type replyFailed struct{ cause error }
 
 // Error tells that a request was not carried out.
 func (e replyFailed) Error() string { return "do what a message asks for: " + e.cause.Error() }
+
 // Unwrap gives why.
 func (e replyFailed) Unwrap() error { return e.cause }
 

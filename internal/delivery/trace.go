@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"time"
+
+	"vanthu/internal/worktime"
 )
 
 // trace makes the fields that we put before the received octets. RFC 5321,
@@ -70,4 +72,4 @@ func (in *Incoming) trace(now time.Time, doc *document) []byte {
 
 // vietnam is the product's zone: Việt Nam has had +07:00 without summer time
 // since 1975.
-var vietnam = time.FixedZone("+07:00", 7*60*60)
+var vietnam = worktime.Zone

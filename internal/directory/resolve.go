@@ -6,6 +6,7 @@ import (
 
 	"vanthu/internal/fault"
 	"vanthu/internal/mail"
+	"vanthu/internal/worktime"
 )
 
 // TargetKind says what stands behind an address.
@@ -372,7 +373,7 @@ func errUnknown(a mail.Address) error {
 }
 
 func errClosed(u *Unit) error {
-	day := u.To.In(time.FixedZone("", 7*3600)).Format("02/01/2006")
+	day := u.To.In(worktime.Zone).Format("02/01/2006")
 	return fault.New(fault.NotFound, fault.Text{
 		EN: "this unit ceased to exist on " + day + " and has no successor",
 		VI: "đơn vị đã kết thúc hoạt động từ " + day + ", không có đơn vị kế thừa",

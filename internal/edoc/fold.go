@@ -2,15 +2,16 @@ package edoc
 
 import (
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"vanthu/internal/worktime"
 )
 
 // vietnam is the one time zone of the legal rules: UTC+7, without summer time.
-var vietnam = time.FixedZone("+07", 7*60*60)
+var vietnam = worktime.Zone
 
 // Fold gives the comparison form of s used for search and keywords: NFD
 // without combining marks, lower case, đ as d. Hỏa, hoả and HOA fold alike.

@@ -13,6 +13,7 @@ import (
 
 	"vanthu/internal/edoc"
 	"vanthu/internal/fault"
+	"vanthu/internal/worktime"
 )
 
 // Folders inside the inbox.
@@ -151,7 +152,7 @@ func (d *Drop) explain(name string, cause error) error {
 }
 
 // vietnam is the zone of what people read.
-var vietnam = time.FixedZone("+07:00", 7*60*60)
+var vietnam = worktime.Zone
 
 // deal takes one file in. Its errors of a permanent kind are the file's fault.
 func (d *Drop) deal(ctx context.Context, in Inlet, path, name string) error {

@@ -12,6 +12,7 @@ import (
 	"vanthu/docstore"
 	"vanthu/internal/directory"
 	"vanthu/internal/sqldb"
+	"vanthu/internal/worktime"
 )
 
 // Query says which register to read.
@@ -197,4 +198,4 @@ func date(iso string) string {
 }
 
 // vietnam is UTC+7 all year; there is no daylight saving time.
-var vietnam = time.FixedZone("+07", 7*60*60)
+var vietnam = worktime.Zone

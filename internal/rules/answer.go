@@ -14,6 +14,7 @@ import (
 	"vanthu/internal/journal"
 	"vanthu/internal/mail"
 	"vanthu/internal/sqldb"
+	"vanthu/internal/worktime"
 )
 
 // Absence is a person's notice of absence: what senders are answered, and when.
@@ -35,7 +36,7 @@ func (a *Absence) At(t time.Time) bool {
 const DefaultDays = 7
 
 // vietnam is the zone of the product.
-var vietnam = time.FixedZone("+07:00", 7*60*60)
+var vietnam = worktime.Zone
 
 // Words are what an absence says whose holder wrote nothing.
 func (a *Absence) words() string {

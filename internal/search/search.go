@@ -24,10 +24,11 @@ import (
 	"vanthu/internal/fault"
 	"vanthu/internal/mailstore"
 	"vanthu/internal/sqldb"
+	"vanthu/internal/worktime"
 )
 
 // vietnam is the zone of all local dates of the product.
-var vietnam = time.FixedZone("+07:00", 7*60*60)
+var vietnam = worktime.Zone
 
 // Options tunes an Engine; the zero value works.
 type Options struct {

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// zone is Việt Nam's time, without summer time.
-var zone = time.FixedZone("+07", 7*60*60)
+// Zone is Việt Nam's time, UTC+7 without summer time: the one of all legal rules
+// and of what people read. It is never changed.
+var Zone = time.FixedZone("+07", 7*60*60)
 
 // Date is a local day.
 type Date struct {
@@ -23,7 +24,7 @@ type Date struct {
 
 // DateOf gives the local day of a time.
 func DateOf(t time.Time) Date {
-	y, m, d := t.In(zone).Date()
+	y, m, d := t.In(Zone).Date()
 	return Date{y, m, d}
 }
 
@@ -32,7 +33,7 @@ func (d Date) String() string { return d.at(0).Format(time.DateOnly) }
 
 // at gives the time of a clock of that day.
 func (d Date) at(clock time.Duration) time.Time {
-	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, zone).Add(clock)
+	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, Zone).Add(clock)
 }
 
 func (d Date) next() Date { return DateOf(d.at(24 * time.Hour)) }
@@ -110,7 +111,7 @@ func (c *Calendar) Add(from time.Time, work time.Duration) time.Time {
 		for _, s := range c.spans(d) {
 			begin, end := d.at(s.Begin), d.at(s.End)
 			if begin.Before(from) {
-				begin = from.In(zone)
+				begin = from.In(Zone)
 			}
 			have := end.Sub(begin)
 			switch {

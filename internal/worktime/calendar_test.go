@@ -10,7 +10,7 @@ import (
 // at reads a local time.
 func at(t *testing.T, text string) time.Time {
 	t.Helper()
-	v, err := time.ParseInLocation("2006-01-02 15:04", text, zone)
+	v, err := time.ParseInLocation("2006-01-02 15:04", text, Zone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func FuzzParseHolidays(f *testing.F) {
 			t.Errorf("%d days", len(h))
 		}
 		c := New(Week{}, h)
-		from := time.Date(2026, 2, 13, 9, 0, 0, 0, zone)
+		from := time.Date(2026, 2, 13, 9, 0, 0, 0, Zone)
 		if got := c.AddDays(from, 3); !got.After(from) {
 			t.Errorf("three days after %v is %v", from, got)
 		}

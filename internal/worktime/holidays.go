@@ -92,8 +92,8 @@ func (h Holidays) read(line string) (problem string) {
 	if !row {
 		last = first
 	}
-	from, err1 := time.ParseInLocation(time.DateOnly, first, zone)
-	to, err2 := time.ParseInLocation(time.DateOnly, last, zone)
+	from, err1 := time.ParseInLocation(time.DateOnly, first, Zone)
+	to, err2 := time.ParseInLocation(time.DateOnly, last, Zone)
 	switch {
 	case err1 != nil || err2 != nil:
 		return fmt.Sprintf("does not begin with a day or row of days such as 2026-09-02 or 2026-02-16..2026-02-20: %q", when)
